@@ -1,0 +1,39 @@
+//! Mozart runs long, multi-step jobs made of command-line programs, and finishes them.
+
+// Layer 0: vocabulary.
+pub mod ids;
+pub mod time;
+pub mod util;
+
+// Layer 1: pure core. No files, sockets, threads, clocks or environment.
+pub mod checkpoint;
+pub mod classify;
+pub mod config;
+pub mod exec;
+pub mod ndjson;
+pub mod plan;
+pub mod pressure;
+pub mod rpc;
+pub mod sched;
+pub mod score;
+pub mod template;
+
+// Layer 2: adapters. One outside thing each.
+pub mod executor;
+pub mod guard;
+pub mod instrument;
+pub mod monitor;
+pub mod process;
+pub mod store;
+pub mod validate;
+
+// Layer 3: runtime.
+pub mod client;
+pub mod conductor;
+pub mod net;
+pub mod worker;
+
+// Layer 4: program.
+#[cfg(feature = "cli")]
+pub mod cli;
+pub mod daemon;
