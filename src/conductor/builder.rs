@@ -1,0 +1,327 @@
+//! Starting a conductor: opens the database, makes every thread, takes over what it finds.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use serde_json::Value;
+
+use crate::config::{Config, MemoryScope};
+use crate::guard;
+use crate::monitor::{self, Monitor};
+use crate::net::{self, Limits, Listener, Vital};
+use crate::pressure;
+use crate::sched::Scheduler;
+use crate::store::{OpenError, Reader, Store};
+use crate::worker::attempt::Worker;
+use crate::worker::{Lane, Semaphore};
+
+use super::Conductor;
+use super::clock::Clock;
+use super::core::{Core, Inlets, Outbox};
+use super::requests::{self, Desk, Instruments};
+use super::side;
+use super::view::View;
+use super::watch::{Audience, SUBSCRIBER_BOUND};
+
+/// Errands that may wait for the side lane.
+const ERRANDS: usize = 256;
+
+/// Settings of a conductor that is to be started.
+#[derive(Default)]
+pub struct Builder {
+    config: Option<Config>,
+    state_dir: Option<PathBuf>,
+    instruments_home: Option<PathBuf>,
+    listener: Option<Listener>,
+    guard_program: Option<PathBuf>,
+    subscribers: Vec<Sender<Value>>,
+    title: Option<&'static str>,
+    vital: Option<Arc<Vital>>,
+}
+
+/// Why a conductor did not start, or did not end well.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConductorError {
+    /// The state directory cannot be made or used.
+    #[error("cannot use the state directory `{path}`")]
+    StateDir {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// Attempts cannot be supervised.
+    #[error(
+        "no guard program: this program has not called `mozart::guard::run_if_asked()` and there is no `mozart` on \
+         PATH; call it first in `main`, or name a `mozart` with `Builder::guard_program`"
+    )]
+    NoGuard,
+    /// The database cannot be opened.
+    #[error(transparent)]
+    Store(#[from] OpenError),
+    /// What the database holds cannot be read.
+    #[error(transparent)]
+    Read(#[from] crate::store::ReadError),
+    /// The system gives no thread or no socket.
+    #[error("cannot start a thread")]
+    Thread(#[from] io::Error),
+    /// The conductor thread panicked; jobs are as their last commit left them.
+    #[error("the conductor thread panicked; restart it, jobs are as their last commit left them")]
+    Panicked,
+}
+
+impl Builder {
+    /// Settings; the defaults otherwise.
+    #[must_use]
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = Some(config);
+        self
+    }
+
+    /// Directory of the database and of everything else that must survive. Default: the directory of
+    /// `state_db_path`.
+    #[must_use]
+    pub fn state_dir(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.state_dir = Some(dir.into());
+        self
+    }
+
+    /// Directory that holds `instruments/` with the user's profiles. Default: the state directory.
+    #[must_use]
+    pub fn instruments_home(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.instruments_home = Some(dir.into());
+        self
+    }
+
+    /// A bound socket to serve. Without one only [`Conductor::call`] reaches the conductor.
+    #[must_use]
+    pub fn socket(mut self, listener: Listener) -> Self {
+        self.listener = Some(listener);
+        self
+    }
+
+    /// The program that supervises attempts when called as `PROGRAM __guard DIR`. Default: this
+    /// executable when it is `mozart` or `mozartd` or has called [`guard::run_if_asked`], else
+    /// `mozart` from `PATH`.
+    #[must_use]
+    pub fn guard_program(mut self, program: impl Into<PathBuf>) -> Self {
+        self.guard_program = Some(program.into());
+        self
+    }
+
+    /// Every event of every job, as the `params` of `job.event`. Whoever is more than 1,000 events
+    /// behind misses some; a gap shows in `seq`.
+    pub fn events(&mut self) -> Receiver<Value> {
+        let (sender, receiver) = bounded(SUBSCRIBER_BOUND);
+        self.subscribers.push(sender);
+        receiver
+    }
+
+    /// How the conductor calls itself in the error of a job that was active when it died
+    /// (`Conductor`, or `Daemon` for `mozartd`).
+    #[must_use]
+    pub fn title(mut self, title: &'static str) -> Self {
+        self.title = Some(title);
+        self
+    }
+
+    /// Signs of life that the caller made before, so that uptime counts from there.
+    #[must_use]
+    pub fn vital(mut self, vital: Arc<Vital>) -> Self {
+        self.vital = Some(vital);
+        self
+    }
+
+    /// Opens the database, takes over what an earlier conductor left, starts every thread. When it
+    /// returns, clients are served.
+    ///
+    /// The caller makes sure that no other conductor uses the state directory.
+    ///
+    /// # Errors
+    /// As [`ConductorError`] says; nothing runs then.
+    pub fn start(self) -> Result<Conductor, ConductorError> {
+        let mut config = self.config.unwrap_or_default();
+        if let Some(dir) = &self.state_dir {
+            config.state_db_path = dir.join("daemon-state.db");
+        }
+        let config = Arc::new(config);
+        let state_dir = config.state_dir();
+        make_private_dir(&state_dir)
+            .and_then(|()| make_private_dir(&state_dir.join("jobs")))
+            .map_err(|source| ConductorError::StateDir { path: state_dir.clone(), source })?;
+        let guard_program =
+            self.guard_program.or_else(guard::default_program).ok_or(ConductorError::NoGuard)?;
+        let clock = Clock::new();
+        let now = clock.now();
+        let opened = Store::open(&config.state_db_path, now.wall)?;
+        if let Some(replaced) = &opened.replaced {
+            log::error!("registry.replaced damaged={replaced:?}");
+        }
+        let store = opened.store;
+        let stored = store.active_jobs()?;
+
+        let (events, event_inlet) = unbounded();
+        let (net_events, net_inlet) = unbounded();
+        let (pressure_events, pressure_inlet) = bounded(16);
+        let view = Arc::new(View::default());
+        let vital = self.vital.unwrap_or_else(|| Arc::new(Vital::new()));
+        let stack = config.workers.stack_kib as usize * 1024;
+
+        let monitor = start_monitor(&config, &view, clock, pressure_events)?;
+        let (requests, request_queue) = bounded(config.socket.max_concurrent_requests + 1);
+        let reactor = self
+            .listener
+            .map(|listener| {
+                net::Reactor::spawn(listener, limits(&config), Arc::clone(&vital), requests.clone(), net_events)
+            })
+            .transpose()?;
+        let net = reactor.as_ref().map(net::Reactor::handle);
+
+        let side = {
+            let events = events.clone();
+            let run = move |_: &mut (), errand| side::run(&events, errand);
+            Lane::start("side", config.workers.side, stack, ERRANDS, || (), run)?
+        };
+        let sheets = {
+            let worker = || Worker::new(events.clone(), state_dir.clone(), guard_program.clone(), &config);
+            let run = |worker: &mut Worker, task| worker.run(task);
+            let threads = config.max_concurrent_sheets;
+            Lane::start("sheet", threads, stack, threads * 2, worker, run)?
+        };
+        let instruments_home = self.instruments_home.unwrap_or_else(|| state_dir.clone());
+        let desk = || Desk {
+            view: Arc::clone(&view),
+            reader: Reader::new(&config.state_db_path),
+            config: Arc::clone(&config),
+            state_dir: state_dir.clone(),
+            gauge: monitor.gauge(),
+            clock,
+            instruments: Instruments::new(instruments_home.clone()),
+            events: events.clone(),
+            net: net.clone(),
+            vital: Arc::clone(&vital),
+        };
+        let request_lane = Lane::over(
+            "request",
+            config.workers.requests,
+            stack,
+            (requests.clone(), request_queue),
+            desk,
+            |desk: &mut Desk, job| desk.serve(job),
+        )?;
+
+        let mut core = Core {
+            clock,
+            registry: super::registry::Registry::default(),
+            view: Arc::clone(&view),
+            gauge: monitor.gauge(),
+            jobs: HashMap::new(),
+            queue: VecDeque::new(),
+            permits: Semaphore::new(config.max_concurrent_jobs),
+            sched: Scheduler::new(scheduler_limits(&config)),
+            failures: pressure::FailureWindow::default(),
+            audience: Audience::new(net.clone(), self.subscribers),
+            timers: BTreeSet::new(),
+            dispatch_at: None,
+            shed: super::shed::Shedding::default(),
+            stopping: None,
+            adopted: 0,
+            sweeping: 0,
+            outbox: Outbox::default(),
+            touched: BTreeSet::new(),
+            verdicts: Vec::new(),
+            unreadable: Vec::new(),
+            title: self.title.unwrap_or("Conductor"),
+            vital: Arc::clone(&vital),
+            sheets,
+            side,
+            net,
+            requests: requests.clone(),
+            request_lane: Some(request_lane),
+            store,
+            state_dir: state_dir.clone(),
+            config: Arc::clone(&config),
+        };
+        let mut instruments = Instruments::new(instruments_home);
+        core.recover(now, stored, &mut instruments);
+        let inlets = Inlets { events: event_inlet, pressure: pressure_inlet, net: net_inlet };
+        let (finishing, finished) = bounded::<()>(0);
+        let thread = std::thread::Builder::new().name("mz-conductor".into()).stack_size(CONDUCTOR_STACK).spawn(
+            move || {
+                // Dropped when the thread ends, which closes the channel.
+                let _finishing = finishing;
+                core.run(&inlets);
+            },
+        )?;
+        log::info!("manager.started state_dir={:?}", state_dir.display().to_string());
+        Ok(Conductor {
+            events,
+            requests,
+            vital,
+            thread: Some(thread),
+            reactor,
+            monitor: Some(monitor),
+            finished,
+        })
+    }
+}
+
+/// The conductor thread encodes records and runs SQLite; it is one thread, so it may be larger.
+const CONDUCTOR_STACK: usize = 1 << 20;
+
+fn make_private_dir(dir: &Path) -> io::Result<()> {
+    if dir.is_dir() {
+        return Ok(());
+    }
+    if let Some(parent) = dir.parent() {
+        fs::create_dir_all(parent)?;
+    }
+    DirBuilder::new().mode(0o700).create(dir)
+}
+
+fn limits(config: &Config) -> Limits {
+    Limits {
+        max_connections: config.socket.max_connections,
+        max_concurrent_requests: config.socket.max_concurrent_requests,
+        max_streams: config.socket.max_streams,
+        ..Limits::default()
+    }
+}
+
+fn start_monitor(
+    config: &Config,
+    view: &Arc<View>,
+    clock: Clock,
+    changes: Sender<pressure::Pressure>,
+) -> io::Result<Monitor> {
+    let settings = monitor::Settings {
+        limits: pressure::Limits {
+            memory_mb: config.resource_limits.max_memory_mb,
+            processes: config.resource_limits.max_processes,
+        },
+        scope: match config.resource_limits.memory_scope {
+            MemoryScope::Tree => monitor::Scope::Tree,
+            MemoryScope::Daemon => monitor::Scope::Daemon,
+        },
+        interval: Duration::from_secs_f64(config.monitor_interval_seconds),
+    };
+    let view = Arc::clone(view);
+    let inputs = monitor::Inputs {
+        live: Box::new(move || monitor::Live {
+            any: view.attempts.load(Ordering::Acquire) > 0,
+            guards: view.adopted_guards(),
+        }),
+        clock: Box::new(move || clock.now().mono),
+        changes,
+    };
+    Monitor::start(settings, inputs)
+}

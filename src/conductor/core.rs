@@ -1,0 +1,363 @@
+//! The conductor thread: sole owner of job state.
+//!
+//! A turn takes events, applies them, begins queued jobs, dispatches ready sheets and then flushes:
+//! one commit, then the published view, then replies, attempts and events. So nobody is told about,
+//! and nothing runs, what a crash would forget. The thread never blocks on a send and does no file
+//! or network I/O but its commit.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::path::PathBuf;
+use std::sync::{Arc, RwLock};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender, select};
+
+use crate::config::Config;
+use crate::exec::{Effect, EndReason, Input, JobEvent, JobStatus, Order};
+use crate::executor::Control;
+use crate::ids::{AttemptKey, AttemptNo, JobId, SheetNo};
+use crate::net;
+use crate::pressure::{Level, Pressure};
+use crate::sched::Scheduler;
+use crate::store::Store;
+use crate::time::{Mono, Now};
+use crate::worker::{Lane, Semaphore};
+
+use super::clock::Clock;
+use super::exchange::Exchange;
+use super::failures::Failures;
+use super::live::{Live, Running};
+use super::messages::{Answer, Event};
+use super::registry::Registry;
+use super::side::Errand;
+use super::view::{Ended, View};
+use super::watch::Audience;
+use crate::worker::attempt::Task;
+
+/// A turn that takes longer is logged.
+const SLOW_TURN: Duration = Duration::from_millis(50);
+/// Most events that share a commit.
+const EVENTS_PER_TURN: usize = 256;
+/// How often the locks of adopted attempts are tried.
+const ADOPTED_INTERVAL: Duration = Duration::from_millis(200);
+
+pub(crate) struct Core {
+    pub(super) clock: Clock,
+    pub(super) config: Arc<Config>,
+    pub(super) state_dir: PathBuf,
+    pub(super) store: Store,
+    pub(super) registry: Registry,
+    pub(super) view: Arc<View>,
+    pub(super) pressure: Arc<RwLock<Pressure>>,
+    pub(super) jobs: HashMap<JobId, Live>,
+    /// Jobs that wait for a permit, first come first served.
+    pub(super) queue: VecDeque<JobId>,
+    pub(super) permits: Semaphore,
+    pub(super) sched: Scheduler,
+    pub(super) failures: Failures,
+    pub(super) audience: Audience,
+    pub(super) timers: BTreeSet<(Mono, Timer)>,
+    /// When the scheduler wants to be asked again.
+    pub(super) dispatch_at: Option<Mono>,
+    pub(super) shed: super::shed::Shedding,
+    pub(super) stopping: Option<Stopping>,
+    pub(super) adopted: usize,
+    pub(super) sweeping: usize,
+    pub(super) outbox: Outbox,
+    pub(super) touched: BTreeSet<JobId>,
+    pub(super) sheets: Lane<Task>,
+    pub(super) side: Lane<Errand>,
+    pub(super) net: Option<net::Handle>,
+    pub(super) requests: Sender<super::requests::Job>,
+}
+
+/// What the conductor waits for besides events.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Timer {
+    /// [`crate::exec::Execution::next_deadline`] of a job.
+    Job(JobId),
+    /// A `job.cancel` has waited long enough.
+    CancelWait(JobId),
+    /// Try the locks of adopted attempts.
+    Adopted,
+    /// Write again what could not be written.
+    Registry,
+    /// Look at the pressure again after shedding.
+    Pressure,
+    /// Running attempts have had their time in a graceful stop.
+    StopDeadline,
+}
+
+/// A stop that was asked for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Stopping {
+    /// Running attempts have been told to end.
+    pub(super) ending: bool,
+    /// When the thread returns whatever still runs.
+    pub(super) give_up: Option<Mono>,
+}
+
+/// What leaves after the commit.
+#[derive(Default)]
+pub(super) struct Outbox {
+    pub(super) answers: Vec<(Exchange, Answer)>,
+    /// Submissions that are acknowledged only when they are on the disk.
+    pub(super) accepted: Vec<(JobId, Exchange, Answer)>,
+    /// Commands that act even when they cannot be written; their answer then says so.
+    pub(super) changed: Vec<(Exchange, serde_json::Value)>,
+    pub(super) orders: Vec<(JobId, Order)>,
+    pub(super) ends: Vec<(JobId, AttemptNo, EndReason)>,
+    pub(super) events: Vec<(JobId, JobEvent)>,
+    pub(super) released: Vec<JobId>,
+}
+
+/// Where events come from.
+pub(crate) struct Inlets {
+    pub(crate) events: Receiver<Event>,
+    pub(crate) pressure: Receiver<Level>,
+    pub(crate) net: Receiver<net::Event>,
+}
+
+impl Core {
+    /// Runs until a stop is complete.
+    pub(crate) fn run(mut self, inlets: &Inlets) {
+        while !self.is_stopped() {
+            let woken = self.wait(inlets);
+            let started = Instant::now();
+            let now = self.clock.now();
+            let kind = woken.as_ref().map_or("timer", Woken::name);
+            if let Some(woken) = woken {
+                self.take(now, woken);
+            }
+            for _ in 1..EVENTS_PER_TURN {
+                let Ok(event) = inlets.events.try_recv() else { break };
+                self.take(now, Woken::Event(event));
+            }
+            self.timers_due(now);
+            self.begin_queued(now);
+            self.dispatch(now);
+            self.flush(now);
+            let took = started.elapsed();
+            if took > SLOW_TURN {
+                log::warn!("conductor.slow_turn event={kind} milliseconds={}", took.as_millis());
+            }
+        }
+        self.finish();
+    }
+
+    fn wait(&self, inlets: &Inlets) -> Option<Woken> {
+        let timer = match self.next_timer() {
+            Some(due) => crossbeam_channel::at(self.clock.instant(due)),
+            None => crossbeam_channel::never(),
+        };
+        select! {
+            recv(inlets.events) -> event => event.ok().map(Woken::Event),
+            recv(inlets.pressure) -> level => level.ok().map(Woken::Pressure),
+            recv(inlets.net) -> event => event.ok().map(Woken::Net),
+            recv(timer) -> _ => None,
+        }
+    }
+
+    fn next_timer(&self) -> Option<Mono> {
+        let first = self.timers.first().map(|(due, _)| *due);
+        match (first, self.dispatch_at) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        }
+    }
+
+    fn take(&mut self, now: Now, woken: Woken) {
+        match woken {
+            Woken::Event(Event::Command(command, exchange)) => self.command(now, command, exchange),
+            Woken::Event(Event::Spawned(key, pid)) => {
+                self.step(now, &key.job, Input::Spawned { sheet: key.sheet, attempt: key.attempt, pid });
+            }
+            Woken::Event(Event::Reported(key, report)) => self.reported(now, &key, report),
+            Woken::Event(Event::AdoptedOver(key, taken)) => self.adopted_over(now, &key, *taken),
+            Woken::Event(Event::Swept(key, alive)) => self.swept(now, &key, &alive),
+            Woken::Event(Event::Stop { graceful }) => self.stop(now, graceful),
+            Woken::Pressure(level) => self.pressure_changed(now, level),
+            Woken::Net(net::Event::StreamClosed(conn)) => Audience::left(conn, &mut self.jobs),
+        }
+    }
+
+    fn timers_due(&mut self, now: Now) {
+        if self.dispatch_at.is_some_and(|due| due <= now.mono) {
+            self.dispatch_at = None;
+        }
+        while let Some((due, timer)) = self.timers.first().cloned()
+            && due <= now.mono
+        {
+            self.timers.pop_first();
+            match timer {
+                Timer::Job(id) => {
+                    if let Some(live) = self.jobs.get_mut(&id) {
+                        live.timer = None;
+                    }
+                    self.step(now, &id, Input::Tick);
+                }
+                Timer::CancelWait(id) => self.cancel_waited(now, &id),
+                Timer::Adopted => self.try_adopted(now),
+                Timer::Registry => self.registry.retry_now(),
+                Timer::Pressure => self.pressure_again(now),
+                Timer::StopDeadline => self.stop_deadline(now),
+            }
+        }
+    }
+
+    pub(super) fn arm(&mut self, due: Mono, timer: Timer) {
+        self.timers.insert((due, timer));
+    }
+
+    pub(super) fn arm_adopted(&mut self, now: Now) {
+        if self.adopted > 0 && !self.timers.iter().any(|(_, timer)| *timer == Timer::Adopted) {
+            self.arm(now.mono.after(ADOPTED_INTERVAL), Timer::Adopted);
+        }
+    }
+
+    /// Feeds an input to a job and keeps what follows for the flush.
+    pub(super) fn step(&mut self, now: Now, id: &JobId, input: Input) {
+        let Some(live) = self.jobs.get_mut(id) else {
+            log::debug!("conductor.unknown_job job_id={id}");
+            return;
+        };
+        let effects = live.exec.step(now, input);
+        self.apply(now, id, effects);
+    }
+
+    fn apply(&mut self, now: Now, id: &JobId, effects: Vec<Effect>) {
+        let Some(live) = self.jobs.get_mut(id) else { return };
+        for effect in effects {
+            match effect {
+                Effect::SaveJob => live.dirty.job = true,
+                Effect::SaveSheet(sheet) => {
+                    live.dirty.sheets.insert(sheet);
+                }
+                Effect::SaveAttempt(record) => {
+                    live.dirty.promised |= record.closed.is_some();
+                    live.dirty.attempts.push(*record);
+                }
+                Effect::Run(order) => self.outbox.orders.push((id.clone(), order)),
+                Effect::End { attempt, reason, .. } => self.outbox.ends.push((id.clone(), attempt, reason)),
+                Effect::Limited { instrument, model, wait, sheet } => {
+                    let model = model.as_deref();
+                    self.sched.limits_mut().report(now, &instrument, model, wait, id, sheet);
+                }
+                Effect::Released => self.outbox.released.push(id.clone()),
+                Effect::Event(event) => self.outbox.events.push((id.clone(), event)),
+            }
+        }
+        self.touched.insert(id.clone());
+        let due = live.exec.next_deadline();
+        if due != live.timer {
+            if let Some(old) = live.timer.take() {
+                self.timers.remove(&(old, Timer::Job(id.clone())));
+            }
+            live.timer = due;
+            if let Some(due) = due {
+                self.timers.insert((due, Timer::Job(id.clone())));
+            }
+        }
+        if live.exec.status() == JobStatus::Queued && !self.queue.contains(id) {
+            self.queue.push_back(id.clone());
+        }
+    }
+
+    /// Queued jobs start as permits are free.
+    fn begin_queued(&mut self, now: Now) {
+        if self.stopping.is_some() || self.registry.is_failing() {
+            return;
+        }
+        while let Some(id) = self.queue.front().cloned() {
+            let Some(live) = self.jobs.get_mut(&id) else {
+                self.queue.pop_front();
+                continue;
+            };
+            if live.exec.status() != JobStatus::Queued {
+                self.queue.pop_front();
+                continue;
+            }
+            // Its last attempt may still hold the permit of the run before.
+            if live.permit.is_none() {
+                let Some(permit) = self.permits.try_acquire() else { return };
+                live.permit = Some(permit);
+            }
+            self.queue.pop_front();
+            self.step(now, &id, Input::Begin);
+        }
+    }
+
+    /// Where an attempt of a job is, to end it.
+    pub(super) fn end_attempt(&mut self, id: &JobId, attempt: AttemptNo, reason: EndReason) {
+        let Some(live) = self.jobs.get(id) else { return };
+        match live.running.get(&attempt) {
+            Some(Running::Here(control) | Running::Judging(control, _)) => control.cancel(),
+            Some(Running::Adopted(adopted)) => {
+                self.errand(Errand::End(Arc::clone(adopted)));
+            }
+            Some(Running::Sweeping(_)) => (),
+            None => {
+                // Dispatched in this very turn: it will not be handed out any more.
+                log::debug!("attempt.end_before_start job_id={id} attempt={attempt} reason={reason:?}");
+            }
+        }
+    }
+
+    pub(super) fn errand(&self, errand: Errand) {
+        if let Err((_, error)) = self.side.submit(errand) {
+            // Every errand is asked for again: by the adopted timer, by a second cancel, by the next start.
+            log::warn!("worker.errand_refused error={:?}", error.to_string());
+        }
+    }
+
+    /// The view, the audience and the memory of a job that ended.
+    pub(super) fn retire(&mut self, now: Now, id: &JobId) {
+        let Some(mut live) = self.jobs.remove(id) else { return };
+        if let Some(due) = live.timer.take() {
+            self.timers.remove(&(due, Timer::Job(id.clone())));
+        }
+        let status = live.exec.status();
+        for (due, exchange) in live.cancel_waiters.drain(..) {
+            self.timers.remove(&(due, Timer::CancelWait(id.clone())));
+            let cancelled = status == JobStatus::Cancelled;
+            self.outbox.changed.push((exchange, serde_json::json!({ "cancelled": cancelled })));
+        }
+        self.sched.deregister(id);
+        self.queue.retain(|queued| queued != id);
+        if status == JobStatus::Failed && live.exec.job().counts_as_failure() {
+            self.failures.add(now.mono);
+        }
+        let updated = live.exec.job().updated;
+        self.view.end(id, Ended { status, updated }, self.config.max_job_history);
+        live.watchers.end_all(status);
+    }
+
+    pub(super) fn key(id: &JobId, sheet: SheetNo, attempt: AttemptNo) -> AttemptKey {
+        AttemptKey { job: id.clone(), sheet, attempt }
+    }
+
+    pub(super) fn new_control() -> Control {
+        Control::new()
+    }
+}
+
+enum Woken {
+    Event(Event),
+    Pressure(Level),
+    Net(net::Event),
+}
+
+impl Woken {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Event(Event::Command(..)) => "command",
+            Self::Event(Event::Spawned(..)) => "spawned",
+            Self::Event(Event::Reported(..)) => "reported",
+            Self::Event(Event::AdoptedOver(..)) => "adopted_over",
+            Self::Event(Event::Swept(..)) => "swept",
+            Self::Event(Event::Stop { .. }) => "stop",
+            Self::Pressure(_) => "pressure",
+            Self::Net(_) => "net",
+        }
+    }
+}

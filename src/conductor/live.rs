@@ -1,0 +1,238 @@
+//! A job that is queued, running or paused: its state machine and what belongs to it in this process.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use crate::checkpoint::{JobRecord, Meta, SheetRecord};
+use crate::exec::{AttemptRecord, EndReason, Execution, Sheet};
+use crate::executor::{Adopted, Control, Taken};
+use crate::ids::{AttemptNo, JobId, SheetNo};
+use crate::store::{JobRow, StoredJob, Write};
+use crate::time::{Mono, Now};
+use crate::worker::Permit;
+
+use super::exchange::Exchange;
+use super::prepared::Prepared;
+use super::view::JobView;
+use super::watch::Watchers;
+
+/// One job in memory.
+pub(crate) struct Live {
+    pub(crate) id: JobId,
+    pub(crate) meta: Arc<Meta>,
+    pub(crate) prepared: Arc<Prepared>,
+    pub(crate) exec: Execution,
+    pub(crate) permit: Option<Permit>,
+    /// Number of the newest attempt, fresh runs included.
+    pub(crate) attempt_seq: u32,
+    pub(crate) running: HashMap<AttemptNo, Running>,
+    pub(crate) watchers: Watchers,
+    pub(crate) cancel_waiters: Vec<(Mono, Exchange)>,
+    pub(crate) dirty: Dirty,
+    /// The deadline that is in the timer index for this job.
+    pub(crate) timer: Option<Mono>,
+}
+
+/// Where an attempt is.
+pub(crate) enum Running {
+    /// A sheet worker has it.
+    Here(Control),
+    /// Its guard was started by a conductor that is gone.
+    Adopted(Arc<Adopted>),
+    /// It is over; its lock is kept until the verdict is committed.
+    Judging(Control, Taken),
+    /// Its guard is gone; what it left behind is being ended.
+    Sweeping(Taken),
+}
+
+/// What the database does not have yet.
+#[derive(Default)]
+pub(crate) struct Dirty {
+    pub(crate) job: bool,
+    pub(crate) snapshot: bool,
+    /// Drop what earlier runs left in the database first.
+    pub(crate) fresh: bool,
+    pub(crate) sheets: BTreeSet<SheetNo>,
+    pub(crate) attempts: Vec<AttemptRecord>,
+    /// Something was promised to somebody: must be on the disk, not only in the kernel.
+    pub(crate) promised: bool,
+}
+
+impl Dirty {
+    pub(crate) fn is_clean(&self) -> bool {
+        !self.job && !self.snapshot && !self.fresh && self.sheets.is_empty() && self.attempts.is_empty()
+    }
+
+    /// A job whose earlier rows, if any, are replaced as a whole.
+    pub(crate) fn everything(sheets: usize) -> Self {
+        Self {
+            job: true,
+            snapshot: true,
+            fresh: true,
+            sheets: (0..sheets).map(SheetNo::from_index).collect(),
+            attempts: Vec::new(),
+            promised: true,
+        }
+    }
+}
+
+impl Live {
+    pub(crate) fn new(
+        meta: Arc<Meta>,
+        prepared: Arc<Prepared>,
+        exec: Execution,
+        attempt_seq: u32,
+        dirty: Dirty,
+    ) -> Self {
+        Self {
+            id: meta.job_id.clone(),
+            meta,
+            prepared,
+            exec,
+            permit: None,
+            attempt_seq,
+            running: HashMap::new(),
+            watchers: Watchers::default(),
+            cancel_waiters: Vec::new(),
+            dirty,
+            timer: None,
+        }
+    }
+
+    /// A job of the database comes back to life.
+    pub(crate) fn stored(stored: &StoredJob, prepared: Arc<Prepared>, now: Now) -> Result<Self, String> {
+        let (job, sheets) = records(stored)?;
+        let meta = Arc::new(meta(&stored.row));
+        let exec = Execution::restore(Arc::clone(&prepared.spec), job, sheets, now);
+        Ok(Self::new(meta, prepared, exec, stored.row.attempt_seq, Dirty::default()))
+    }
+
+    /// Goes on with another version of the score. Nothing of the job runs.
+    pub(crate) fn replace_score(&mut self, prepared: Arc<Prepared>, config_path: Option<String>, now: Now) {
+        self.exec = self.exec.rescored(Arc::clone(&prepared.spec), now);
+        let mut meta = Meta::clone(&self.meta);
+        meta.job_name.clone_from(&prepared.score.name);
+        meta.workspace = prepared.workspace.display().to_string();
+        if let Some(path) = config_path {
+            meta.config_path = path;
+        }
+        self.meta = Arc::new(meta);
+        self.prepared = prepared;
+        self.dirty = Dirty::everything(self.exec.sheets().len());
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.exec.status().is_terminal()
+    }
+
+    /// Whether this attempt is the one that holds the slot of its sheet.
+    pub(crate) fn is_current(&self, sheet: SheetNo, attempt: AttemptNo) -> bool {
+        let active = self.exec.sheet(sheet).and_then(|sheet| sheet.state.active());
+        active.is_some_and(|active| active.attempt == attempt)
+    }
+
+    /// Why the attempt of a sheet was asked to end.
+    pub(crate) fn ending_of(&self, sheet: SheetNo) -> Option<EndReason> {
+        self.exec.sheet(sheet)?.state.active()?.ending
+    }
+
+    /// The sheet that an attempt runs for.
+    pub(crate) fn sheet_of(&self, attempt: AttemptNo) -> Option<SheetNo> {
+        self.exec.active().find(|(_, active)| *active == attempt).map(|(sheet, _)| sheet)
+    }
+
+    /// The other sheets as a prompt may quote them; empty when the score does not quote any.
+    pub(crate) fn context(&self) -> Vec<Arc<Sheet>> {
+        if self.prepared.score.cross_sheet.is_some() { self.exec.sheets().to_vec() } else { Vec::new() }
+    }
+
+    pub(crate) fn view(&self, now: Now) -> JobView {
+        JobView {
+            meta: Arc::clone(&self.meta),
+            job: self.exec.job().clone(),
+            sheets: self.exec.sheets().to_vec(),
+            status: self.exec.status(),
+            blocked: self.exec.blocked(now),
+        }
+    }
+
+    /// Everything that the database does not have yet, in the order in which it must be written.
+    pub(crate) fn writes(&self, batch: &mut Vec<Write>) {
+        let dirty = &self.dirty;
+        let job = || self.id.clone();
+        batch.push(Write::UpsertJob(Box::new(self.row())));
+        if dirty.fresh {
+            batch.push(Write::DropState(job()));
+        }
+        if dirty.snapshot {
+            let data = serde_json::to_string(&self.prepared.snapshot).expect("a snapshot is plain data");
+            batch.push(Write::Snapshot { job: job(), data });
+        }
+        for &num in dirty.sheets.iter().filter(|num| num.index() < self.exec.sheets().len()) {
+            let status = self.exec.sheets()[num.index()].state.as_str().to_owned();
+            let data = self.exec.sheet_record(num).encode();
+            batch.push(Write::Sheet { job: job(), num, status, data });
+        }
+        for record in &dirty.attempts {
+            let data = serde_json::to_string(record).expect("an attempt record is plain data");
+            let (attempt, sheet, token) = (record.attempt, record.sheet, record.token.clone());
+            batch.push(if record.closed.is_some() {
+                Write::CloseAttempt { job: job(), attempt, sheet, token, data }
+            } else {
+                Write::OpenAttempt { job: job(), attempt, sheet, token, data }
+            });
+        }
+    }
+
+    fn row(&self) -> JobRow {
+        let (meta, state, counts) = (&self.meta, self.exec.job(), self.exec.counts());
+        let mut row =
+            JobRow::new(self.id.clone(), meta.config_path.clone(), meta.workspace.clone(), meta.submitted);
+        let summary = &mut row.summary;
+        summary.status = state.status.as_str().to_owned();
+        summary.started_at = state.ledger.started;
+        summary.completed_at = state.ledger.completed;
+        summary.pid = state.ledger.started.map(|_| std::process::id());
+        summary.current_sheet = self.exec.active().map(|(sheet, _)| sheet.0).min();
+        summary.total_sheets = Some(counts.total);
+        summary.progress_completed = Some(counts.satisfied);
+        summary.progress_total = Some(counts.total);
+        summary.error_message.clone_from(&state.ledger.error);
+        summary.chain_depth = meta.chain_depth;
+        summary.name = Some(meta.job_name.clone());
+        summary.priority = i32::from(meta.priority);
+        let flags: Vec<&str> = state.pause_flags.iter().map(|flag| flag.as_str()).collect();
+        summary.pause_reason = (!flags.is_empty()).then(|| flags.join(","));
+        summary.last_event_at = Some(state.ledger.updated);
+        row.attempt_seq = self.attempt_seq;
+        row.state_json = Some(self.exec.job_record().encode());
+        row
+    }
+}
+
+/// The records of a job in the database.
+pub(crate) fn records(stored: &StoredJob) -> Result<(JobRecord, Vec<SheetRecord>), String> {
+    let state = stored.row.state_json.as_deref().ok_or("its state is missing in the database")?;
+    let job = JobRecord::decode(state).map_err(|error| error.to_string())?;
+    let sheets = stored
+        .sheets
+        .iter()
+        .map(|row| SheetRecord::decode(&row.data).map_err(|error| format!("sheet {}: {error}", row.num)))
+        .collect::<Result<_, _>>()?;
+    Ok((job, sheets))
+}
+
+/// What the row of a job says beside its state.
+pub(crate) fn meta(row: &JobRow) -> Meta {
+    let summary = &row.summary;
+    Meta {
+        job_id: summary.job_id.clone(),
+        job_name: summary.name.clone().unwrap_or_else(|| summary.job_id.to_string()),
+        config_path: summary.config_path.clone(),
+        workspace: summary.workspace.clone(),
+        submitted: summary.submitted_at,
+        priority: u8::try_from(summary.priority).unwrap_or(5),
+        chain_depth: summary.chain_depth,
+        pid: summary.pid,
+    }
+}

@@ -1,0 +1,139 @@
+//! The request lane: parses lines, checks parameters, answers reads from the published view, and
+//! turns the rest into commands for the conductor.
+//!
+//! One table ([`crate::rpc::METHODS`]) says which method goes where; decoding, unknown methods,
+//! panics and error codes are dealt with here, once.
+
+mod daemon;
+mod job;
+mod read_score;
+mod submit;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use crossbeam_channel::Sender;
+use serde_json::Value;
+
+use crate::config::Config;
+use crate::monitor::Probe;
+use crate::net;
+use crate::rpc::{self, Lane, Params, RpcError, params};
+use crate::store::Reader;
+
+use super::clock::Clock;
+use super::exchange::{Exchange, Next};
+use super::messages::{Answer, Command, Event};
+use super::view::View;
+
+pub(crate) use read_score::Instruments;
+
+/// What a request worker is given.
+pub(crate) enum Job {
+    /// A line that a client sent.
+    Line(net::Request),
+    /// The rest of a batch whose command has been answered.
+    Continue(Exchange),
+}
+
+/// What a request worker reads from. One per worker.
+pub(crate) struct Desk {
+    pub(crate) view: Arc<View>,
+    pub(crate) reader: Reader,
+    pub(crate) config: Arc<Config>,
+    pub(crate) state_dir: PathBuf,
+    pub(crate) probe: Probe,
+    pub(crate) clock: Clock,
+    pub(crate) instruments: Instruments,
+    pub(crate) events: Sender<Event>,
+    pub(crate) net: Option<net::Handle>,
+}
+
+/// Answer now, or let the conductor answer.
+enum Outcome {
+    Answer(Answer),
+    Command(Command),
+}
+
+impl Desk {
+    /// Answers one line, or as much of it as needs no conductor.
+    pub(crate) fn serve(&mut self, job: Job) {
+        let mut exchange = match job {
+            Job::Line(request) => Exchange::of_line(request.conn, &request.line),
+            Job::Continue(exchange) => exchange,
+        };
+        loop {
+            let (method, params) = match exchange.next() {
+                Next::Call { method, params } => (method, params),
+                Next::Done => return exchange.finish(self.net.as_ref()),
+            };
+            self.view.requests.fetch_add(1, Ordering::Relaxed);
+            // A bug in one handler costs one answer.
+            let handled = catch_unwind(AssertUnwindSafe(|| self.handle(&exchange, &method, params)));
+            match handled {
+                Ok(Ok(Outcome::Answer(answer))) => exchange.answer(answer),
+                Ok(Ok(Outcome::Command(command))) => return self.command(command, exchange),
+                Ok(Err(error)) => exchange.answer(Err(error)),
+                Err(_) => {
+                    log::error!("rpc.handler_panicked method={method}");
+                    exchange.answer(Err(RpcError::Unexpected));
+                }
+            }
+        }
+    }
+
+    fn command(&self, command: Command, exchange: Exchange) {
+        if let Err(refused) = self.events.send(Event::Command(command, exchange))
+            && let Event::Command(_, mut exchange) = refused.into_inner()
+        {
+            exchange.answer(Err(RpcError::ShuttingDown));
+            exchange.finish(self.net.as_ref());
+        }
+    }
+
+    fn handle(&mut self, exchange: &Exchange, method: &str, params: Params) -> Result<Outcome, RpcError> {
+        let answer = |value: Value| Ok(Outcome::Answer(Ok(value)));
+        match rpc::lane(method) {
+            None => return Err(RpcError::MethodNotFound(method.to_owned())),
+            Some(Lane::Stream) if exchange.is_batch() => {
+                return Err(RpcError::InvalidParams {
+                    detail: format!("{method} is a stream and cannot be part of a batch"),
+                    field: None,
+                });
+            }
+            Some(_) => (),
+        }
+        match method {
+            "daemon.config" => answer(self.daemon_config(params)?),
+            "daemon.health" => answer(self.daemon_health(params)?),
+            "daemon.ping" => answer(self.daemon_ping(params)?),
+            "daemon.ready" => answer(self.daemon_ready(params)?),
+            "daemon.status" => answer(self.daemon_status(params)?),
+            "rpc.discover" => {
+                params::none(params)?;
+                answer(rpc::discover())
+            }
+            "daemon.shutdown" => {
+                let shutdown = params::Shutdown::try_from(params)?;
+                Ok(Outcome::Command(Command::Shutdown { graceful: shutdown.graceful }))
+            }
+            "job.list" => answer(self.job_list(params::List::try_from(params)?)?),
+            "job.status" => answer(self.job_status(&params::Status::try_from(params)?)?),
+            "job.watch" => self.job_watch(params::Watch::try_from(params)?),
+            "job.submit" => self.job_submit(params::Submit::try_from(params)?),
+            "job.resume" => self.job_resume(params::Resume::try_from(params)?),
+            "job.pause" => {
+                let pause = params::Pause::try_from(params)?;
+                self.job_pause(pause)
+            }
+            "job.cancel" => {
+                let cancel = params::Cancel::try_from(params)?;
+                Ok(Outcome::Command(Command::Cancel { id: cancel.job_id }))
+            }
+            // The table and this match are compared by a test.
+            _ => Err(RpcError::MethodNotFound(method.to_owned())),
+        }
+    }
+}

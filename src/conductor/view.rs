@@ -1,0 +1,118 @@
+//! What requests may read: an immutable snapshot per job, replaced in the turn that changed it.
+//!
+//! This is the second shared thing beside the pressure level. Reads must not queue behind commands,
+//! so they get it from here instead of asking the conductor. The lock is held for a lookup or a
+//! replacement, never while anything is computed or written.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use crate::checkpoint::Meta;
+use crate::exec::{JobState, JobStatus, Sheet};
+use crate::ids::JobId;
+use crate::time::Wall;
+
+/// One job that is queued, running or paused, as it was at the end of a turn.
+#[derive(Debug, Clone)]
+pub(crate) struct JobView {
+    pub(crate) meta: Arc<Meta>,
+    pub(crate) job: JobState,
+    pub(crate) sheets: Vec<Arc<Sheet>>,
+    pub(crate) status: JobStatus,
+    /// `pausing`, `cancelling` or the status itself.
+    pub(crate) display: &'static str,
+    /// Why its runnable sheets do not run.
+    pub(crate) held_by: Vec<String>,
+}
+
+/// An ended job that is still remembered without asking the database.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ended {
+    pub(crate) status: JobStatus,
+    /// Version of its rows: what was read from the database is only used when this still matches.
+    pub(crate) updated: Wall,
+}
+
+/// The published state of the conductor.
+#[derive(Debug, Default)]
+pub(crate) struct View {
+    jobs: RwLock<Jobs>,
+    pub(crate) queued: AtomicU32,
+    pub(crate) running: AtomicU32,
+    pub(crate) stopping: AtomicBool,
+    pub(crate) recovering: AtomicBool,
+    /// The database could not be written at the last try.
+    pub(crate) registry_failed: AtomicBool,
+    pub(crate) failure_rate_elevated: AtomicBool,
+    pub(crate) active_limits: AtomicU32,
+    pub(crate) requests: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct Jobs {
+    live: HashMap<JobId, Arc<JobView>>,
+    ended: HashMap<JobId, Ended>,
+    /// Ended jobs, oldest first, for eviction.
+    order: VecDeque<JobId>,
+}
+
+impl View {
+    pub(crate) fn live(&self, id: &JobId) -> Option<Arc<JobView>> {
+        self.read().live.get(id).cloned()
+    }
+
+    pub(crate) fn all_live(&self) -> Vec<Arc<JobView>> {
+        self.read().live.values().cloned().collect()
+    }
+
+    pub(crate) fn ended(&self, id: &JobId) -> Option<Ended> {
+        self.read().ended.get(id).copied()
+    }
+
+    pub(crate) fn publish(&self, id: &JobId, view: JobView) {
+        let view = Arc::new(view);
+        let mut jobs = self.write();
+        jobs.ended.remove(id);
+        // The old snapshot is dropped after the lock is released: it may be the last one.
+        let old = jobs.live.insert(id.clone(), view);
+        drop(jobs);
+        drop(old);
+    }
+
+    /// Forgets a job that was never accepted.
+    pub(crate) fn withdraw(&self, id: &JobId) {
+        let old = self.write().live.remove(id);
+        drop(old);
+    }
+
+    /// Moves a job from the live ones to at most `keep` remembered ended ones.
+    pub(crate) fn end(&self, id: &JobId, ended: Ended, keep: usize) {
+        let mut jobs = self.write();
+        let old = jobs.live.remove(id);
+        if jobs.ended.insert(id.clone(), ended).is_some() {
+            jobs.order.retain(|other| other != id);
+        }
+        jobs.order.push_back(id.clone());
+        while jobs.order.len() > keep {
+            if let Some(oldest) = jobs.order.pop_front() {
+                jobs.ended.remove(&oldest);
+            }
+        }
+        drop(jobs);
+        drop(old);
+    }
+
+    pub(crate) fn flag(&self, flag: &AtomicBool) -> bool {
+        flag.load(Ordering::Acquire)
+    }
+
+    // A panic while the lock is held cannot leave the maps half-written in a way that matters.
+    fn read(&self) -> RwLockReadGuard<'_, Jobs> {
+        self.jobs.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Jobs> {
+        self.jobs.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
