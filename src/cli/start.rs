@@ -81,7 +81,7 @@ fn background(cx: &Context, options: &Options, pid_file: Option<PathBuf>) -> Don
         return Ok(0);
     }
     let outcome = detach::wait(reader, begin + READY);
-    let log = format!("See the log: {}", settings.background_log().display());
+    let log = format!("See the log: {}", settings.config.background_log().display());
     let foreground = format!("Run in the foreground: {}", cx.command("start --foreground"));
     match outcome {
         Outcome::Ready(mut about) => {
@@ -151,7 +151,7 @@ pub(crate) fn load(cx: &Context, options: &Options, pid_file: Option<PathBuf>) -
 pub(crate) fn settings_failure(error: &SettingsError) -> Failure {
     let word = match error {
         SettingsError::Missing(_) => "config_not_found",
-        SettingsError::Unreadable { .. } | SettingsError::Invalid { .. } | SettingsError::Home => "config_invalid",
+        SettingsError::Unreadable { .. } | SettingsError::Invalid(_) => "config_invalid",
     };
     Failure::new(word, error.to_string())
 }

@@ -99,7 +99,7 @@ fn live(settings: &Settings, background: bool, report: &mut Option<Report>) -> R
     );
     let config = &settings.config;
     let pid_file = PidFile::acquire(&config.pid_file)?;
-    let state_lock = StateLock::acquire(&settings.state_dir())?;
+    let state_lock = StateLock::acquire(&settings.config.state_dir())?;
     if let Err(error) = process::become_subreaper() {
         // Only what a killed guard leaves behind with an emptied environment escapes then.
         log::warn!("daemon.subreaper_failed error={:?}", error.to_string());
@@ -141,14 +141,14 @@ pub fn about(settings: &Settings, begin: Instant) -> Value {
         "socket": settings.config.socket.path.to_string_lossy(),
         "pid_file": settings.config.pid_file.to_string_lossy(),
         "config_path": settings.source.as_ref().map(|path| path.to_string_lossy().into_owned()),
-        "log_file": settings.background_log().to_string_lossy(),
+        "log_file": settings.config.background_log().to_string_lossy(),
         "startup_ms": u64::try_from(begin.elapsed().as_millis()).unwrap_or(u64::MAX),
     })
 }
 
 fn start_log(settings: &Settings, background: bool) -> Result<Reopen, BootError> {
     let level = settings.log_level();
-    let file = if background { Some(settings.background_log()) } else { settings.config.log_file.clone() };
+    let file = if background { Some(settings.config.background_log()) } else { settings.config.log_file.clone() };
     let sink = match (file, background) {
         (None, _) => Sink::console(),
         (Some(path), background) => {
