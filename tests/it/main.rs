@@ -1,1 +1,4 @@
-//! tests
+//! Tests against the real programs in temporary directories.
+
+mod guard;
+mod wait;
