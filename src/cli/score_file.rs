@@ -1,0 +1,67 @@
+//! A score read from the disk, with the files it names.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use crate::cli::context::Context;
+use crate::cli::failure::{Failure, Stop, USAGE};
+use crate::plan::{self, Overrides, Plan};
+use crate::score::{self, Issue, Score, Source};
+
+/// Largest score file, bytes.
+const LARGEST: u64 = 8 * 1024 * 1024;
+
+/// A score that loads, and what is worth knowing about it.
+#[derive(Debug)]
+pub(crate) struct ScoreFile {
+    /// The score.
+    pub(crate) score: Score,
+    /// Its sheets.
+    pub(crate) plan: Plan,
+    /// Warnings and remarks.
+    pub(crate) issues: Vec<Issue>,
+}
+
+/// Reads a score and the files it names. Only the score itself has to be readable.
+pub(crate) fn read(cx: &Context, path: &Path) -> Result<Source, Stop> {
+    let path = cx.absolute(path);
+    let unreadable = |why: String| Failure::new("score_unreadable", format!("Cannot read score file: {why}")).exit(USAGE);
+    let meta = match fs::metadata(&path) {
+        Ok(meta) => meta,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Err(Failure::usage(format!("Score file not found: {}", path.display())).into());
+        }
+        Err(error) => return Err(unreadable(format!("{}: {error}", path.display())).into()),
+    };
+    if meta.is_dir() {
+        return Err(unreadable(format!("{} is a directory", path.display())).into());
+    }
+    if meta.len() > LARGEST {
+        return Err(unreadable(format!("{} is larger than 8 MiB", path.display())).into());
+    }
+    let text = fs::read_to_string(&path).map_err(|error| unreadable(format!("{}: {error}", path.display())))?;
+    let base = path.parent().unwrap_or(Path::new("/")).to_owned();
+    let mut files = BTreeMap::new();
+    for file in score::referenced_files(&text, &base) {
+        // A file that cannot be read is an issue of the score, which loading finds.
+        if let Ok(content) = fs::read_to_string(&file) {
+            files.insert(file, content);
+        }
+    }
+    Ok(Source { path: Some(path), text, files, base })
+}
+
+/// Loads and expands; all problems when there is an error.
+pub(crate) fn load(source: &Source, overrides: &Overrides) -> Result<ScoreFile, Vec<Issue>> {
+    let loaded = score::load(source);
+    let Some(score) = loaded.score else { return Err(loaded.issues) };
+    match plan::expand(&score, overrides) {
+        Ok(plan) => Ok(ScoreFile { score, plan, issues: loaded.issues }),
+        Err(mut issues) => {
+            let mut all = loaded.issues;
+            all.append(&mut issues);
+            Err(all)
+        }
+    }
+}
