@@ -1,1 +1,4 @@
-//! tests
+//! Behaviour of the whole, one file per subject.
+
+mod examples;
+mod fuzz_corpus;
