@@ -87,8 +87,8 @@ impl Conductor {
         let end = client.stream("job.watch", json!({ "job_id": name }))?;
         let took = begin.elapsed();
         if end["status"] != "completed" {
-            let why = self.client()?.call("job.errors", json!({ "job_id": name })).unwrap_or_default();
-            bail!("`{name}` ended as {}: {}", end["status"], why["errors"]);
+            let state = self.client()?.call("job.status", json!({ "job_id": name }))?;
+            bail!("`{name}` ended as {}: {state}", end["status"]);
         }
         Ok(took)
     }

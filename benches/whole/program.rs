@@ -60,6 +60,12 @@ pub(crate) fn measure(plan: &Plan, report: &mut Report) -> Result<()> {
     report.row(against_true("mozart status", status, 10.0));
 
     let mut client = conductor.client()?;
+    let known = client.call("rpc.discover", serde_json::json!({}))?;
+    let is_known =
+        |method: &str| known["methods"].as_array().is_some_and(|all| all.iter().any(|it| it == method));
+    if !is_known("daemon.reload") {
+        return Ok(());
+    }
     let mut reloads = Vec::new();
     for _ in 0..count {
         let begin = Instant::now();
