@@ -1,2 +1,5 @@
-//! m
-fn main() {}
+//! The `mozart` program.
+
+fn main() {
+    mozart::guard::run_if_asked();
+}

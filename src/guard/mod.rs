@@ -1,1 +1,47 @@
-//! guard
+//! The guard: the small process that runs one program and leaves nothing behind.
+//!
+//! Every program that Mozart starts has a guard between itself and the conductor. The guard
+//! outlives the conductor (of a sheet) or ends with it (*bound*, for validations, hooks and git),
+//! captures the output, keeps the limits and ends everything below it before it says that it is
+//! over. It has one thread and one poll.
+//!
+//! Not for deciding what to run or what a result means, and not for starting guards: that is
+//! [`crate::executor`].
+//!
+//! Invariants: the record of a sheet is written after nothing is left below the guard and before
+//! its lock is free; no process but its own descendants is ever signalled.
+
+mod bound;
+mod idle;
+pub(crate) mod lock;
+mod log_file;
+pub mod record;
+mod sheet;
+mod signals;
+mod supervise;
+mod tree;
+
+pub(crate) use bound::{BoundHeader, BoundOrders};
+pub use log_file::LOG_TAIL;
+
+/// First argument of the guard of a sheet; the second is its attempt directory.
+pub(crate) const SHEET: &str = "__guard";
+/// First argument of a bound guard.
+pub(crate) const BOUND: &str = "__bound";
+
+/// Runs as a guard and exits, when this process was started as one; returns otherwise.
+///
+/// Must be the first statement of `main`, before threads, logging or anything else that costs
+/// time or memory: it is part of the price of every sheet.
+pub fn run_if_asked() {
+    let mut args = std::env::args_os().skip(1);
+    let Some(first) = args.next() else { return };
+    let code = if first == SHEET {
+        sheet::run(args.next())
+    } else if first == BOUND {
+        bound::run()
+    } else {
+        return;
+    };
+    std::process::exit(code);
+}
