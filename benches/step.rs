@@ -85,12 +85,16 @@ fn end_one(bencher: Bencher, sheets: u32) {
         .bench_local_refs(|(job, input)| input.take().map(|input| job.step(NOW, input)));
 }
 
+fn first_runnable(job: &Execution) -> Option<SheetNo> {
+    job.runnable(NOW).next()
+}
+
 /// A chain from its first sheet to its last, the choice of the next sheet included. Items are steps.
 #[divan::bench(args = [10, 1_000])]
 fn whole_chain(bencher: Bencher, sheets: u32) {
     bencher.counter(ItemsCount::new(3 * sheets)).with_inputs(|| job(sheets, true)).bench_local_refs(|job| {
         let mut effects = 0;
-        while let Some(sheet) = job.runnable(NOW).next() {
+        while let Some(sheet) = first_runnable(job) {
             let attempt = AttemptNo(sheet.0);
             for input in [dispatch(sheet), Input::Spawned { sheet, attempt, pid: 4242 }, ended(sheet)] {
                 effects +=

@@ -4,7 +4,7 @@
 use mozart::ndjson::{Decoder, Frame};
 
 /// The first byte chooses the limit, the second the sizes of the chunks; the rest is the stream.
-pub fn check(bytes: &[u8]) {
+pub(crate) fn check(bytes: &[u8]) {
     let [limit, cut, stream @ ..] = bytes else { return };
     let limit = usize::from(*limit);
     let expected = split(stream, limit);

@@ -6,7 +6,7 @@ use mozart::rpc::{Call, Id, Incoming, Params, RpcError, reply};
 use serde_json::{Value, json};
 
 /// Every line of the input is one request.
-pub fn check(bytes: &[u8]) {
+pub(crate) fn check(bytes: &[u8]) {
     for line in bytes.split(|&byte| byte == b'\n') {
         let incoming = Incoming::parse(line);
         assert_eq!(incoming, Incoming::parse(line), "the same line, another meaning");

@@ -8,7 +8,7 @@ use mozart::plan::{self, Overrides};
 use mozart::score::{self, Severity, Source};
 
 /// The input is the text of a score.
-pub fn check(bytes: &[u8]) {
+pub(crate) fn check(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let base = PathBuf::from("/nowhere");
     _ = score::referenced_files(text, &base);
