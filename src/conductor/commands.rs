@@ -1,21 +1,22 @@
 //! Requests that change a job. One request, one function.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::checkpoint::Meta;
 use crate::exec::{Execution, Input, JobStatus, PauseFlag};
 use crate::ids::JobId;
 use crate::rpc::RpcError;
+use crate::store::StoredJob;
 use crate::time::Now;
 
+use super::card::Card;
 use super::core::{Core, Timer};
 use super::exchange::Exchange;
-use super::live::{Dirty, Live};
+use super::live::{Dirty, Live, records};
 use super::messages::{Command, Resumption, Submission};
-use super::watch::Watchers;
 
 /// Longest that `job.cancel` waits for the end of what runs.
 const CANCEL_WAIT: Duration = Duration::from_secs(10);
@@ -26,7 +27,7 @@ impl Core {
             Command::Submit(submission) => self.submit(now, *submission, exchange),
             Command::Pause { id, now: at_once } => self.pause(now, &id, at_once, exchange),
             Command::Resume(resumption) => self.resume(now, *resumption, exchange),
-            Command::Cancel { id } => self.cancel(now, id, exchange),
+            Command::Cancel { id } => self.cancel(now, &id, exchange),
             Command::Watch { id, from_seq } => self.watch(&id, from_seq, exchange),
             Command::Shutdown { graceful } => {
                 self.outbox.answers.push((exchange, Ok(json!({ "shutting_down": true }))));
@@ -46,98 +47,124 @@ impl Core {
             let message = format!("Cannot record job '{id}': {}", self.registry.error());
             return self.rejected(exchange, id.as_str(), "registry", message);
         }
-        let live = self.jobs.get(&id);
-        if let Some(status) = live.map(|live| live.exec.status())
-            && status != JobStatus::Paused
-        {
-            let status = status.as_str();
-            let message = format!(
-                "Job '{id}' is already {status}. Use 'mozart pause' or 'mozart cancel' first, or wait for it to finish."
-            );
-            return self.rejected(exchange, id.as_str(), "already_active", message);
-        }
-        if live.is_none() && !self.still_current(&id, submission.earlier.as_deref()) {
+        if let Some(live) = self.jobs.get(&id) {
+            let status = live.exec.status();
+            if status != JobStatus::Paused || !live.running.is_empty() {
+                let status = status.as_str();
+                let message = format!(
+                    "Job '{id}' is already {status}. Use 'mozart pause' or 'mozart cancel' first, or wait for it to \
+                     finish."
+                );
+                return self.rejected(exchange, id.as_str(), "already_active", message);
+            }
+        } else if !self.still_current(&id, submission.earlier.as_deref()) {
             return self.changed_meanwhile(&id, exchange);
         }
-        let replaced = self.jobs.remove(&id);
-        let mut message = format!("Job queued (concurrency limit: {})", self.config.max_concurrent_jobs);
-        let earlier = match &replaced {
-            Some(live) => Some(live.records()),
-            None => submission.earlier.as_ref().and_then(|stored| stored.records().ok()),
-        };
-        let attempt_seq = replaced
-            .as_ref()
+        let live = self.jobs.get(&id);
+        let attempt_seq = live
             .map(|live| live.attempt_seq)
             .or(submission.earlier.as_ref().map(|stored| stored.row.attempt_seq))
             .unwrap_or(0);
-        let kept = if submission.fresh { None } else { earlier };
-        let spec = Arc::clone(&submission.prepared.spec);
-        let exec = match kept {
-            Some((job, sheets)) => {
-                let exec = Execution::continued(Arc::clone(&spec), job, sheets, now);
-                if let Some(first) = exec.first_open() {
-                    message.push_str(&format!("; continuing from sheet {first}"));
-                }
-                exec
-            }
-            None => Execution::new(Arc::clone(&spec), now),
-        };
-        if let Some(remark) = &submission.remark {
-            message.push_str(&format!("; {remark}"));
+        let (exec, continued) = self.execution(now, &submission);
+        let mut message = format!("Job queued (concurrency limit: {})", self.config.max_concurrent_jobs);
+        if let Some(first) = exec.sheets().iter().find(|sheet| !sheet.state.satisfies()).filter(|_| continued) {
+            _ = write!(message, "; continuing from sheet {}", first.num);
         }
-        let meta = Arc::new(Meta {
-            job_id: id.clone(),
-            job_name: submission.prepared.score.name.clone(),
-            config_path: submission.config_path.clone(),
-            workspace: submission.prepared.workspace.display().to_string(),
+        if let Some(remark) = &submission.remark {
+            _ = write!(message, "; {remark}");
+        }
+        let Submission { prepared, config_path, priority, chain_depth, fresh, .. } = submission;
+        let card = Arc::new(Card {
+            id: id.clone(),
+            name: prepared.score.name.clone(),
+            config_path,
+            workspace: prepared.workspace.clone(),
             submitted: now.wall,
-            priority: submission.priority,
-            chain_depth: submission.chain_depth,
+            priority,
+            chain_depth,
+            parallel: prepared.score.parallel.enabled,
         });
-        log::info!("job.submitted job_id={id} config_path={:?} sheets={}", meta.config_path, spec.sheets.len());
+        log::info!("job.submitted job_id={id} config_path={:?} sheets={}", card.config_path, exec.sheets().len());
         let answer = json!({
             "job_id": id.as_str(), "status": "accepted", "message": message,
-            "workspace": meta.workspace, "fresh": submission.fresh,
+            "workspace": card.workspace, "fresh": fresh,
         });
-        let watchers = replaced.map(|live| live.watchers).unwrap_or_default();
-        let dirty = Dirty::everything(spec.sheets.len(), true);
-        self.enlist(now, Live::new(meta, submission.prepared, exec, attempt_seq, watchers, dirty));
-        self.outbox.accepted.push((id, exchange, Ok(answer)));
+        let dirty = Dirty::everything(exec.sheets().len());
+        let mut live = Live::new(card, prepared, exec, attempt_seq, dirty);
+        if let Some(replaced) = self.forget(&id) {
+            live.watchers = replaced.watchers;
+        }
+        self.enlist(live);
+        self.outbox.accepted.push((id, exchange, answer));
+    }
+
+    /// The state machine of a submission: a new one, or one that goes on where an earlier run of the
+    /// same name stopped.
+    fn execution(&self, now: Now, submission: &Submission) -> (Execution, bool) {
+        let spec = &submission.prepared.spec;
+        let fresh = || (Execution::new(Arc::clone(spec), now), false);
+        if submission.fresh {
+            return fresh();
+        }
+        let mut exec = match (self.jobs.get(&submission.id), &submission.earlier) {
+            (Some(live), _) => live.exec.rescored(Arc::clone(spec), now),
+            (None, Some(stored)) => match records(stored) {
+                Ok((job, sheets)) => Execution::restore(Arc::clone(spec), job, sheets, now),
+                Err(reason) => {
+                    log::warn!("job.earlier_run_unreadable job_id={} error={reason:?}", submission.id);
+                    return fresh();
+                }
+            },
+            (None, None) => return fresh(),
+        };
+        if exec.status() == JobStatus::Completed && exec.sheets().iter().any(|sheet| !sheet.state.satisfies()) {
+            // The score has grown since.
+            return fresh();
+        }
+        // Everything is saved anew, so what follows from this step needs no bookkeeping.
+        _ = exec.step(now, Input::Resume);
+        (exec, true)
+    }
+
+    /// Takes a job out of memory without a word to anybody.
+    pub(super) fn forget(&mut self, id: &JobId) -> Option<Live> {
+        let mut live = self.jobs.remove(id)?;
+        if let Some(due) = live.timer.take() {
+            self.timers.remove(&(due, Timer::Job(id.clone())));
+        }
+        self.sched.deregister(id);
+        self.queue.retain(|queued| queued != id);
+        Some(live)
     }
 
     /// Takes a job into memory: known to the scheduler, queued when it wants a permit.
-    pub(super) fn enlist(&mut self, now: Now, live: Live) {
+    pub(super) fn enlist(&mut self, mut live: Live) {
         let id = live.id.clone();
-        self.sched.register(&id, live.meta.priority, live.meta.submitted);
+        self.sched.register(&id, live.card.priority, live.card.submitted);
         if live.exec.status() == JobStatus::Queued {
             self.queue.push_back(id.clone());
         }
-        let due = live.exec.next_deadline();
-        self.jobs.insert(id.clone(), live);
-        if let Some(due) = due {
+        live.timer = live.exec.next_deadline();
+        if let Some(due) = live.timer {
             self.arm(due, Timer::Job(id.clone()));
-            if let Some(live) = self.jobs.get_mut(&id) {
-                live.timer = Some(due);
-            }
         }
+        self.jobs.insert(id.clone(), live);
         self.touched.insert(id);
-        _ = now;
     }
 
     /// `job.pause`: stops after the sheets now running; idempotent.
     fn pause(&mut self, now: Now, id: &JobId, at_once: bool, exchange: Exchange) {
-        let refusal = match self.jobs.get(id) {
-            None => match self.view.ended(id) {
-                Some(ended) => format!("Job '{id}' is {}, not running", ended.status.as_str()),
-                None => format!("Job '{id}' not found"),
-            },
-            Some(live) => match live.exec.status() {
-                JobStatus::Running => String::new(),
-                status => format!("Job '{id}' is {}, not running", status.as_str()),
-            },
+        let status = match self.jobs.get(id) {
+            Some(live) => Some(live.exec.status()),
+            None => self.view.ended(id).map(|ended| ended.status),
         };
-        if !refusal.is_empty() {
-            let answer = json!({ "paused": false, "error": refusal });
+        let refusal = match status {
+            Some(JobStatus::Running) => None,
+            Some(status) => Some(format!("Job '{id}' is {}, not running", status.as_str())),
+            None => Some(format!("Job '{id}' not found")),
+        };
+        if let Some(error) = refusal {
+            let answer = json!({ "paused": false, "error": error });
             return self.outbox.answers.push((exchange, Ok(answer)));
         }
         log::info!("job.paused job_id={id}");
@@ -151,33 +178,41 @@ impl Core {
         if self.stopping.is_some() {
             return self.rejected(exchange, id.as_str(), "shutdown", "Daemon is shutting down".into());
         }
-        if let Some(live) = self.jobs.get(&id) {
+        let Resumption { stored, prepared, config_path, .. } = resumption;
+        if let Some(live) = self.jobs.get_mut(&id) {
             let status = live.exec.status();
-            let pausing = live.exec.is_pausing();
+            let pausing = status == JobStatus::Running && !live.exec.job().pause_flags.is_empty();
             if status != JobStatus::Paused && !pausing {
-                let message = not_resumable(&id, status);
+                let message = not_resumable(&id, status.as_str());
                 return self.rejected(exchange, id.as_str(), "not_resumable", message);
             }
+            // A job that still drains goes on with the score that its attempts were made from.
+            if status == JobStatus::Paused {
+                live.replace_score(prepared, config_path, now);
+            }
         } else {
-            let Some(stored) = resumption.stored else {
+            let Some(stored) = stored else {
                 return self.rejected(exchange, id.as_str(), "not_found", format!("Score '{id}' not found"));
             };
             if !self.still_current(&id, Some(&stored)) {
                 return self.changed_meanwhile(&id, exchange);
             }
-            let Some(prepared) = resumption.prepared.clone() else {
-                let message = "Cannot resume: no config available".to_owned();
-                return self.rejected(exchange, id.as_str(), "no_config", message);
+            let live = match Live::stored(&stored, Arc::clone(&prepared), now) {
+                Ok(mut live) => {
+                    live.replace_score(prepared, config_path, now);
+                    live
+                }
+                Err(reason) => {
+                    let message = format!("No state found for job '{id}' ({reason}); run it again with --fresh");
+                    return self.rejected(exchange, id.as_str(), "state", message);
+                }
             };
-            match Live::stored(*stored, prepared, now) {
-                Ok(live) => self.enlist(now, live),
-                Err(message) => return self.rejected(exchange, id.as_str(), "state", message),
+            let status = live.exec.status();
+            if !matches!(status, JobStatus::Failed | JobStatus::Cancelled | JobStatus::Paused) {
+                let message = not_resumable(&id, status.as_str());
+                return self.rejected(exchange, id.as_str(), "not_resumable", message);
             }
-        }
-        if let Some(prepared) = resumption.prepared
-            && let Some(live) = self.jobs.get_mut(&id)
-        {
-            live.replace_score(prepared, resumption.config_path, now);
+            self.enlist(live);
         }
         log::info!("job.resumed job_id={id}");
         self.step(now, &id, Input::Resume);
@@ -186,16 +221,16 @@ impl Core {
     }
 
     /// `job.cancel`: answered when nothing of the job runs any more, or after 10 s.
-    fn cancel(&mut self, now: Now, id: JobId, exchange: Exchange) {
-        let Some(live) = self.jobs.get_mut(&id) else {
+    fn cancel(&mut self, now: Now, id: &JobId, exchange: Exchange) {
+        let Some(live) = self.jobs.get_mut(id).filter(|live| !live.is_over()) else {
             return self.outbox.answers.push((exchange, Ok(json!({ "cancelled": false }))));
         };
         let due = now.mono.after(CANCEL_WAIT);
         live.cancel_waiters.push((due, exchange));
         live.dirty.promised = true;
         log::info!("job.cancelled job_id={id}");
-        self.step(now, &id, Input::Cancel);
-        self.arm(due, Timer::CancelWait(id));
+        self.step(now, id, Input::Cancel);
+        self.arm(due, Timer::CancelWait(id.clone()));
     }
 
     /// What runs did not end in time: the request stands, the client is not kept waiting.
@@ -224,9 +259,9 @@ impl Core {
     }
 
     /// Whether what a request worker read from the database is still what the job is.
-    fn still_current(&self, id: &JobId, stored: Option<&crate::store::StoredJob>) -> bool {
+    fn still_current(&self, id: &JobId, stored: Option<&StoredJob>) -> bool {
         match (self.view.ended(id), stored) {
-            (Some(ended), Some(stored)) => stored.updated() == ended.updated,
+            (Some(ended), Some(stored)) => stored.row.summary.last_event_at == Some(ended.updated),
             (Some(_), None) => false,
             (None, _) => true,
         }
@@ -248,7 +283,6 @@ pub(crate) fn rejection(id: &str, reason: &str, message: &str) -> Value {
 }
 
 /// Why a job cannot be resumed.
-pub(crate) fn not_resumable(id: &JobId, status: JobStatus) -> String {
-    let status = status.as_str();
+pub(crate) fn not_resumable(id: &JobId, status: &str) -> String {
     format!("Score '{id}' is {status}, only PAUSED, PAUSED_AT_CHAIN, FAILED, or CANCELLED scores can be resumed")
 }

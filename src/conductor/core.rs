@@ -7,25 +7,25 @@
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::path::PathBuf;
-use std::sync::{Arc, RwLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, select};
 
 use crate::config::Config;
 use crate::exec::{Effect, EndReason, Input, JobEvent, JobStatus, Order};
-use crate::executor::Control;
+use crate::executor::Taken;
 use crate::ids::{AttemptKey, AttemptNo, JobId, SheetNo};
-use crate::net;
-use crate::pressure::{Level, Pressure};
+use crate::monitor::Gauge;
+use crate::net::{self, Vital};
+use crate::pressure::{FailureWindow, Pressure};
 use crate::sched::Scheduler;
-use crate::store::Store;
+use crate::store::{Store, Write};
 use crate::time::{Mono, Now};
 use crate::worker::{Lane, Semaphore};
 
 use super::clock::Clock;
 use super::exchange::Exchange;
-use super::failures::Failures;
 use super::live::{Live, Running};
 use super::messages::{Answer, Event};
 use super::registry::Registry;
@@ -47,14 +47,21 @@ pub(crate) struct Core {
     pub(super) state_dir: PathBuf,
     pub(super) store: Store,
     pub(super) registry: Registry,
+    /// Rows that belong to no live job.
+    pub(super) further_writes: Vec<Write>,
+    /// Locks of attempts whose verdict is not committed yet.
+    pub(super) verdicts: Vec<Taken>,
+    /// How the conductor calls itself in messages.
+    pub(super) title: &'static str,
     pub(super) view: Arc<View>,
-    pub(super) pressure: Arc<RwLock<Pressure>>,
+    pub(super) gauge: Gauge,
+    pub(super) vital: Arc<Vital>,
     pub(super) jobs: HashMap<JobId, Live>,
     /// Jobs that wait for a permit, first come first served.
     pub(super) queue: VecDeque<JobId>,
     pub(super) permits: Semaphore,
     pub(super) sched: Scheduler,
-    pub(super) failures: Failures,
+    pub(super) failures: FailureWindow,
     pub(super) audience: Audience,
     pub(super) timers: BTreeSet<(Mono, Timer)>,
     /// When the scheduler wants to be asked again.
@@ -82,8 +89,6 @@ pub(super) enum Timer {
     Adopted,
     /// Write again what could not be written.
     Registry,
-    /// Look at the pressure again after shedding.
-    Pressure,
     /// Running attempts have had their time in a graceful stop.
     StopDeadline,
 }
@@ -114,7 +119,7 @@ pub(super) struct Outbox {
 /// Where events come from.
 pub(crate) struct Inlets {
     pub(crate) events: Receiver<Event>,
-    pub(crate) pressure: Receiver<Level>,
+    pub(crate) pressure: Receiver<Pressure>,
     pub(crate) net: Receiver<net::Event>,
 }
 
@@ -173,10 +178,13 @@ impl Core {
                 self.step(now, &key.job, Input::Spawned { sheet: key.sheet, attempt: key.attempt, pid });
             }
             Woken::Event(Event::Reported(key, report)) => self.reported(now, &key, report),
-            Woken::Event(Event::AdoptedOver(key, taken)) => self.adopted_over(now, &key, *taken),
+            Woken::Event(Event::AdoptedOver(key, over)) => {
+                let (found, taken) = *over;
+                self.adopted_over(now, &key, found, taken);
+            }
             Woken::Event(Event::Swept(key, alive)) => self.swept(now, &key, &alive),
             Woken::Event(Event::Stop { graceful }) => self.stop(now, graceful),
-            Woken::Pressure(level) => self.pressure_changed(now, level),
+            Woken::Pressure(reading) => self.pressure_changed(now, &reading),
             Woken::Net(net::Event::StreamClosed(conn)) => Audience::left(conn, &mut self.jobs),
         }
     }
@@ -199,7 +207,6 @@ impl Core {
                 Timer::CancelWait(id) => self.cancel_waited(now, &id),
                 Timer::Adopted => self.try_adopted(now),
                 Timer::Registry => self.registry.retry_now(),
-                Timer::Pressure => self.pressure_again(now),
                 Timer::StopDeadline => self.stop_deadline(now),
             }
         }
@@ -324,26 +331,16 @@ impl Core {
         }
         self.sched.deregister(id);
         self.queue.retain(|queued| queued != id);
-        if status == JobStatus::Failed && live.exec.job().counts_as_failure() {
-            self.failures.add(now.mono);
-        }
-        let updated = live.exec.job().updated;
+        let updated = live.exec.job().ledger.updated;
         self.view.end(id, Ended { status, updated }, self.config.max_job_history);
         live.watchers.end_all(status);
     }
 
-    pub(super) fn key(id: &JobId, sheet: SheetNo, attempt: AttemptNo) -> AttemptKey {
-        AttemptKey { job: id.clone(), sheet, attempt }
-    }
-
-    pub(super) fn new_control() -> Control {
-        Control::new()
-    }
 }
 
 enum Woken {
     Event(Event),
-    Pressure(Level),
+    Pressure(Pressure),
     Net(net::Event),
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use crate::checkpoint::{JobRecord, Meta, SheetRecord};
+use crate::checkpoint::{JobRecord, SheetRecord};
 use crate::exec::{AttemptRecord, EndReason, Execution, Sheet};
 use crate::executor::{Adopted, Control, Taken};
 use crate::ids::{AttemptNo, JobId, SheetNo};
@@ -11,6 +11,7 @@ use crate::store::{JobRow, StoredJob, Write};
 use crate::time::{Mono, Now};
 use crate::worker::Permit;
 
+use super::card::Card;
 use super::exchange::Exchange;
 use super::prepared::Prepared;
 use super::view::JobView;
@@ -19,7 +20,7 @@ use super::watch::Watchers;
 /// One job in memory.
 pub(crate) struct Live {
     pub(crate) id: JobId,
-    pub(crate) meta: Arc<Meta>,
+    pub(crate) card: Arc<Card>,
     pub(crate) prepared: Arc<Prepared>,
     pub(crate) exec: Execution,
     pub(crate) permit: Option<Permit>,
@@ -40,9 +41,9 @@ pub(crate) enum Running {
     /// Its guard was started by a conductor that is gone.
     Adopted(Arc<Adopted>),
     /// It is over; its lock is kept until the verdict is committed.
-    Judging(Control, Taken),
+    Judging(Control, Option<Taken>),
     /// Its guard is gone; what it left behind is being ended.
-    Sweeping(Taken),
+    Sweeping(Option<Taken>),
 }
 
 /// What the database does not have yet.
@@ -78,15 +79,15 @@ impl Dirty {
 
 impl Live {
     pub(crate) fn new(
-        meta: Arc<Meta>,
+        card: Arc<Card>,
         prepared: Arc<Prepared>,
         exec: Execution,
         attempt_seq: u32,
         dirty: Dirty,
     ) -> Self {
         Self {
-            id: meta.job_id.clone(),
-            meta,
+            id: card.id.clone(),
+            card,
             prepared,
             exec,
             permit: None,
@@ -102,21 +103,22 @@ impl Live {
     /// A job of the database comes back to life.
     pub(crate) fn stored(stored: &StoredJob, prepared: Arc<Prepared>, now: Now) -> Result<Self, String> {
         let (job, sheets) = records(stored)?;
-        let meta = Arc::new(meta(&stored.row));
+        let card = Arc::new(Card::of_row(&stored.row, prepared.score.parallel.enabled));
         let exec = Execution::restore(Arc::clone(&prepared.spec), job, sheets, now);
-        Ok(Self::new(meta, prepared, exec, stored.row.attempt_seq, Dirty::default()))
+        Ok(Self::new(card, prepared, exec, stored.row.attempt_seq, Dirty::default()))
     }
 
     /// Goes on with another version of the score. Nothing of the job runs.
     pub(crate) fn replace_score(&mut self, prepared: Arc<Prepared>, config_path: Option<String>, now: Now) {
         self.exec = self.exec.rescored(Arc::clone(&prepared.spec), now);
-        let mut meta = Meta::clone(&self.meta);
-        meta.job_name.clone_from(&prepared.score.name);
-        meta.workspace = prepared.workspace.display().to_string();
+        let mut card = Card::clone(&self.card);
+        card.name.clone_from(&prepared.score.name);
+        card.workspace.clone_from(&prepared.workspace);
+        card.parallel = prepared.score.parallel.enabled;
         if let Some(path) = config_path {
-            meta.config_path = path;
+            card.config_path = path;
         }
-        self.meta = Arc::new(meta);
+        self.card = Arc::new(card);
         self.prepared = prepared;
         self.dirty = Dirty::everything(self.exec.sheets().len());
     }
@@ -141,6 +143,11 @@ impl Live {
         self.exec.active().find(|(_, active)| *active == attempt).map(|(sheet, _)| sheet)
     }
 
+    /// Position of the instrument that a sheet runs on.
+    pub(crate) fn instrument_index(&self, sheet: SheetNo) -> usize {
+        self.exec.sheet(sheet).map_or(0, |sheet| sheet.ledger.instrument_index as usize)
+    }
+
     /// The other sheets as a prompt may quote them; empty when the score does not quote any.
     pub(crate) fn context(&self) -> Vec<Arc<Sheet>> {
         if self.prepared.score.cross_sheet.is_some() { self.exec.sheets().to_vec() } else { Vec::new() }
@@ -148,7 +155,8 @@ impl Live {
 
     pub(crate) fn view(&self, now: Now) -> JobView {
         JobView {
-            meta: Arc::clone(&self.meta),
+            card: Arc::clone(&self.card),
+            spec: Arc::clone(self.exec.spec()),
             job: self.exec.job().clone(),
             sheets: self.exec.sheets().to_vec(),
             status: self.exec.status(),
@@ -185,9 +193,9 @@ impl Live {
     }
 
     fn row(&self) -> JobRow {
-        let (meta, state, counts) = (&self.meta, self.exec.job(), self.exec.counts());
+        let (card, state, counts) = (&self.card, self.exec.job(), self.exec.counts());
         let mut row =
-            JobRow::new(self.id.clone(), meta.config_path.clone(), meta.workspace.clone(), meta.submitted);
+            JobRow::new(self.id.clone(), card.config_path.clone(), card.workspace.display().to_string(), card.submitted);
         let summary = &mut row.summary;
         summary.status = state.status.as_str().to_owned();
         summary.started_at = state.ledger.started;
@@ -198,9 +206,9 @@ impl Live {
         summary.progress_completed = Some(counts.satisfied);
         summary.progress_total = Some(counts.total);
         summary.error_message.clone_from(&state.ledger.error);
-        summary.chain_depth = meta.chain_depth;
-        summary.name = Some(meta.job_name.clone());
-        summary.priority = i32::from(meta.priority);
+        summary.chain_depth = card.chain_depth;
+        summary.name = Some(card.name.clone());
+        summary.priority = i32::from(card.priority);
         let flags: Vec<&str> = state.pause_flags.iter().map(|flag| flag.as_str()).collect();
         summary.pause_reason = (!flags.is_empty()).then(|| flags.join(","));
         summary.last_event_at = Some(state.ledger.updated);
@@ -220,19 +228,4 @@ pub(crate) fn records(stored: &StoredJob) -> Result<(JobRecord, Vec<SheetRecord>
         .map(|row| SheetRecord::decode(&row.data).map_err(|error| format!("sheet {}: {error}", row.num)))
         .collect::<Result<_, _>>()?;
     Ok((job, sheets))
-}
-
-/// What the row of a job says beside its state.
-pub(crate) fn meta(row: &JobRow) -> Meta {
-    let summary = &row.summary;
-    Meta {
-        job_id: summary.job_id.clone(),
-        job_name: summary.name.clone().unwrap_or_else(|| summary.job_id.to_string()),
-        config_path: summary.config_path.clone(),
-        workspace: summary.workspace.clone(),
-        submitted: summary.submitted_at,
-        priority: u8::try_from(summary.priority).unwrap_or(5),
-        chain_depth: summary.chain_depth,
-        pid: summary.pid,
-    }
 }

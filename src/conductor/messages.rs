@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::exec::AttemptReport;
+use crate::executor::{Found, Taken};
 use crate::ids::{AttemptKey, JobId};
 use crate::rpc::RpcError;
 use crate::store::StoredJob;
@@ -21,7 +22,7 @@ pub(crate) enum Event {
     /// The one report of an attempt.
     Reported(AttemptKey, Box<AttemptReport>),
     /// An adopted attempt is over: its record, or none when its guard was killed.
-    AdoptedOver(AttemptKey, Box<crate::executor::Taken>),
+    AdoptedOver(AttemptKey, Box<(Found, Taken)>),
     /// What an interrupted attempt left behind has been ended, but for these processes.
     Swept(AttemptKey, Vec<u32>),
     /// Stop, after what runs (`true`) or at once.
@@ -63,8 +64,9 @@ pub(crate) struct Resumption {
     pub(crate) id: JobId,
     /// The job as the database has it, when it was not live.
     pub(crate) stored: Option<Box<StoredJob>>,
-    /// A score to go on with instead of the stored one.
-    pub(crate) prepared: Option<Arc<Prepared>>,
+    /// The score to go on with.
+    pub(crate) prepared: Arc<Prepared>,
+    /// Where the score is from now on, when that changes.
     pub(crate) config_path: Option<String>,
 }
 

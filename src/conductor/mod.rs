@@ -6,6 +6,7 @@
 //! Not for: what a job does next (`exec`), which sheet runs first (`sched`), processes (`executor`).
 
 mod builder;
+mod card;
 mod clock;
 mod commands;
 mod core;

@@ -2,26 +2,26 @@
 //!
 //! Before the socket opens every open attempt is classified by its lock, nothing else is done.
 //! Adopted attempts go on; the records of ended ones are judged by sheet workers; what an
-//! interrupted one left behind is ended on the side lane, and nothing of its job is dispatched before.
+//! interrupted one left behind is ended on the side lane, and nothing of its sheet starts before.
 
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use crate::checkpoint;
 use crate::config::Recovery;
-use crate::exec::{AttemptRecord, AttemptReport, Evidence, Execution, Input, JobStatus, Outcome, PauseFlag};
-use crate::executor::{self, Found, Taken};
+use crate::exec::{AttemptRecord, AttemptReport, Evidence, Input, JobStatus, Outcome, PauseFlag};
+use crate::executor::{self, Found, Leftovers, Taken};
+use crate::guard::record::Exit;
 use crate::ids::{AttemptKey, JobId};
-use crate::instrument::Registry as Instruments;
-use crate::store::StoredJob;
+use crate::store::{StoredJob, Write};
 use crate::time::Now;
 use crate::worker::attempt::{Task, TaskKind, interrupted};
 
 use super::core::Core;
 use super::live::{Live, Running};
 use super::prepared::{Prepared, Snapshot};
+use super::requests::Instruments;
 use super::side::Errand;
 
 /// Counts for the log.
@@ -35,17 +35,14 @@ struct Tally {
 
 impl Core {
     /// Takes over what the database calls queued, running or paused.
-    pub(super) fn recover(&mut self, now: Now, stored: Vec<StoredJob>, instruments: &Instruments) {
+    pub(super) fn recover(&mut self, now: Now, stored: Vec<StoredJob>, instruments: &mut Instruments) {
         let mut tally = Tally::default();
         let mut known = HashSet::new();
         for job in stored {
             self.recover_job(now, job, instruments, &mut known, &mut tally);
         }
-        for dir in executor::held_directories(&self.state_dir) {
-            if !known.contains(&dir) {
-                log::warn!("attempt.unknown_ended directory={dir:?}");
-                self.errand(Errand::EndUnknown(dir));
-            }
+        for stray in executor::sweep(&self.state_dir, &known) {
+            self.errand(Errand::EndStray(stray));
         }
         if tally.jobs > 0 {
             log::info!(
@@ -63,33 +60,21 @@ impl Core {
         &mut self,
         now: Now,
         stored: StoredJob,
-        instruments: &Instruments,
+        instruments: &mut Instruments,
         known: &mut HashSet<PathBuf>,
         tally: &mut Tally,
     ) {
-        let id = stored.row.job_id.clone();
-        let was_active = stored.row.is_active();
-        if was_active {
-            tally.jobs += 1;
-        }
-        let open: Vec<AttemptRecord> = stored.open_attempts.clone();
-        let live = stored
-            .snapshot
-            .as_deref()
-            .ok_or_else(|| "its score is missing in the database".to_owned())
-            .and_then(|text| serde_json::from_str::<Snapshot>(text).map_err(|error| error.to_string()))
-            .and_then(|snapshot| Prepared::new(snapshot, instruments).map_err(|issues| first_issue(&issues)))
-            .and_then(|prepared| Live::stored(stored, Arc::new(prepared), now));
-        let live = match live {
-            Ok(live) => live,
+        let id = stored.row.summary.job_id.clone();
+        let was_active = stored.row.summary.status != JobStatus::Paused.as_str();
+        tally.jobs += usize::from(was_active);
+        let (live, open) = match revive(&stored, instruments, now) {
+            Ok(revived) => revived,
             Err(reason) => {
                 tally.failed += 1;
-                log::error!("manager.job_unreadable job_id={id} error={reason:?}");
-                self.unreadable.push((id, reason));
-                return;
+                return self.unreadable(now, stored, &reason);
             }
         };
-        self.enlist(now, live);
+        self.enlist(live);
         if let Some(live) = self.jobs.get_mut(&id)
             && live.exec.status() == JobStatus::Running
         {
@@ -100,6 +85,16 @@ impl Core {
             orphaned |= self.recover_attempt(now, &id, record, known, tally);
         }
         self.apply_policy(now, &id, was_active, orphaned, tally);
+    }
+
+    /// A job whose records cannot be read is failed as it is; its attempts are strays.
+    fn unreadable(&mut self, now: Now, stored: StoredJob, reason: &str) {
+        let mut row = stored.row;
+        log::error!("manager.job_unreadable job_id={} error={reason:?}", row.summary.job_id);
+        row.summary.status = JobStatus::Failed.as_str().to_owned();
+        row.summary.completed_at = Some(now.wall);
+        row.summary.error_message = Some(format!("{} ({reason})", self.orphan_message()));
+        self.further_writes.push(Write::UpsertJob(Box::new(row)));
     }
 
     /// One attempt that has no verdict. Says whether it was interrupted.
@@ -113,42 +108,37 @@ impl Core {
     ) -> bool {
         let key = AttemptKey { job: id.clone(), sheet: record.sheet, attempt: record.attempt };
         let dir = executor::dir(&self.state_dir, &key);
-        known.insert(dir.clone());
         let Some(live) = self.jobs.get_mut(id) else { return false };
-        if !live.exec.is_current(record.sheet, record.attempt) {
+        if !live.is_current(record.sheet, record.attempt) {
+            // The verdict was committed without closing the row, or the row is of another run.
             return false;
         }
-        let instrument = live.exec.instrument(record.sheet).clone();
-        self.sched.started(id, record.sheet, &instrument, now);
-        let found = match executor::examine(&dir, &record.token) {
-            Ok(found) => found,
-            Err(error) => {
-                log::error!("attempt.unreadable attempt={key} error={:?}", error.to_string());
-                Found::NeverStarted
-            }
-        };
+        known.insert(dir.clone());
+        self.sched_started(now, &key);
+        let found = executor::examine(&dir, &record.token).unwrap_or_else(|error| {
+            log::error!("attempt.unreadable attempt={key} error={:?}", error.to_string());
+            (Found::NeverStarted, None)
+        });
         match found {
-            Found::Held(adopted) => {
+            (Found::Held(adopted), _) => {
                 if let Some(pid) = adopted.child_pid() {
                     self.step(now, id, Input::Spawned { sheet: key.sheet, attempt: key.attempt, pid });
                 }
                 tally.adopted += 1;
                 self.adopted += 1;
-                if let Some(live) = self.jobs.get_mut(id) {
-                    live.running.insert(key.attempt, Running::Adopted(Arc::new(adopted)));
-                }
+                self.place(&key, Running::Adopted(Arc::new(adopted)));
                 false
             }
-            Found::Over(taken) => self.judge(now, &key, taken),
-            Found::Interrupted(taken) => {
-                self.sweep(&key, record, taken);
+            (Found::Over(exit), taken) => self.judge(now, &key, exit, taken),
+            (Found::Interrupted(leftovers), taken) => {
+                self.sweep(&key, leftovers, taken);
                 true
             }
-            Found::NeverStarted => {
-                let report = AttemptReport {
-                    outcome: Outcome::NotStarted { message: "the conductor stopped before it was started".into() },
-                    evidence: Evidence::default(),
-                };
+            (Found::NeverStarted, taken) => {
+                let message = "the conductor stopped before it was started".to_owned();
+                let report =
+                    AttemptReport { outcome: Outcome::NotStarted { message }, evidence: Evidence::default() };
+                self.place(&key, Running::Sweeping(taken));
                 self.reported(now, &key, Box::new(report));
                 false
             }
@@ -183,41 +173,40 @@ impl Core {
     }
 
     /// Hands the record of an ended attempt to a sheet worker. Says whether it counts as interrupted.
-    pub(super) fn judge(&mut self, now: Now, key: &AttemptKey, taken: Taken) -> bool {
-        let Some(live) = self.jobs.get_mut(&key.job) else { return false };
-        let explained = live.exec.ending_of(key.sheet).is_some();
-        if taken.was_terminated() && !explained {
+    fn judge(&mut self, now: Now, key: &AttemptKey, exit: Exit, taken: Option<Taken>) -> bool {
+        let Some(live) = self.jobs.get(&key.job) else { return false };
+        if exit.killed_by.as_deref() == Some(crate::guard::record::BY_TERM) && live.ending_of(key.sheet).is_none()
+        {
             // A TERM that no committed request explains: somebody ended the guard from outside.
-            live.running.insert(key.attempt, Running::Sweeping(taken));
+            self.place(key, Running::Sweeping(taken));
             self.reported(now, key, Box::new(interrupted("ended by a signal that nobody asked for")));
             return true;
         }
-        let control = Core::new_control();
-        let exit = taken.exit().clone();
+        let control = executor::Control::new();
         let task = Task {
             key: key.clone(),
-            prepared: live.prepared.clone(),
+            prepared: Arc::clone(&live.prepared),
             sheets: Vec::new(),
             permit: live.permit.clone(),
             control: control.clone(),
-            kind: TaskKind::Judge { exit, instrument_index: live.exec.instrument_index(key.sheet) },
+            kind: TaskKind::Judge { exit, instrument_index: live.instrument_index(key.sheet) },
         };
-        live.running.insert(key.attempt, Running::Judging(control, taken));
-        if let Err((task, error)) = self.sheets.submit(task) {
-            log::error!("worker.judge_refused attempt={} error={:?}", task.key, error.to_string());
-            self.reported(now, key, Box::new(interrupted("no sheet worker took its record")));
-        }
+        self.place(key, Running::Judging(control, taken));
+        self.hand_over(now, task);
         false
     }
 
     /// Ends what an interrupted attempt left behind, before anything else of its sheet starts.
-    fn sweep(&mut self, key: &AttemptKey, record: &AttemptRecord, taken: Taken) {
+    fn sweep(&mut self, key: &AttemptKey, leftovers: Leftovers, taken: Option<Taken>) {
         self.sweeping += 1;
-        let errand = Errand::Sweep { key: key.clone(), dir: taken.dir().to_owned(), token: record.token.clone() };
+        self.place(key, Running::Sweeping(taken));
+        self.errand(Errand::Sweep(key.clone(), leftovers));
+    }
+
+    pub(super) fn place(&mut self, key: &AttemptKey, running: Running) {
         if let Some(live) = self.jobs.get_mut(&key.job) {
-            live.running.insert(key.attempt, Running::Sweeping(taken));
+            live.running.insert(key.attempt, running);
         }
-        self.errand(errand);
     }
 
     /// Tries the locks of all adopted attempts.
@@ -226,9 +215,10 @@ impl Core {
         for live in self.jobs.values() {
             for (attempt, running) in &live.running {
                 if let Running::Adopted(adopted) = running
-                    && let Some(sheet) = live.exec.sheet_of(*attempt)
+                    && let Some(sheet) = live.sheet_of(*attempt)
                 {
-                    attempts.push((Core::key(&live.id, sheet, *attempt), Arc::clone(adopted)));
+                    let key = AttemptKey { job: live.id.clone(), sheet, attempt: *attempt };
+                    attempts.push((key, Arc::clone(adopted)));
                 }
             }
         }
@@ -239,31 +229,30 @@ impl Core {
     }
 
     /// An adopted attempt has let go of its lock.
-    pub(super) fn adopted_over(&mut self, now: Now, key: &AttemptKey, taken: Taken) {
+    pub(super) fn adopted_over(&mut self, now: Now, key: &AttemptKey, found: Found, taken: Taken) {
         let Some(live) = self.jobs.get_mut(&key.job) else { return };
         if !matches!(live.running.get(&key.attempt), Some(Running::Adopted(_))) {
             return;
         }
         live.running.remove(&key.attempt);
         self.adopted -= 1;
-        if taken.has_record() {
-            if self.judge(now, key, taken) {
-                self.orphan_again(now, &key.job);
+        let orphaned = match found {
+            Found::Over(exit) => self.judge(now, key, exit, Some(taken)),
+            Found::Interrupted(leftovers) => {
+                self.sweep(key, leftovers, Some(taken));
+                true
             }
-        } else {
-            let token = taken.token().clone();
-            self.sweeping += 1;
-            let dir = taken.dir().to_owned();
-            live.running.insert(key.attempt, Running::Sweeping(taken));
-            self.errand(Errand::Sweep { key: key.clone(), dir, token });
-            self.orphan_again(now, &key.job);
-        }
-    }
-
-    fn orphan_again(&mut self, now: Now, id: &JobId) {
-        if self.config.recovery == Recovery::Adopt {
+            Found::NeverStarted => {
+                self.place(key, Running::Sweeping(Some(taken)));
+                self.reported(now, key, Box::new(interrupted("its guard ended before it started anything")));
+                true
+            }
+            // Only a lock that was taken is reported.
+            Found::Held(_) => false,
+        };
+        if orphaned && self.config.recovery == Recovery::Adopt {
             let message = self.orphan_message();
-            self.step(now, id, Input::Orphaned { message });
+            self.step(now, &key.job, Input::Orphaned { message });
         }
     }
 
@@ -278,6 +267,21 @@ impl Core {
     }
 }
 
-fn first_issue(issues: &[crate::score::Issue]) -> String {
-    issues.first().map_or_else(|| "its score does not load".to_owned(), ToString::to_string)
+/// The job of a database row, and its attempts without a verdict.
+fn revive(
+    stored: &StoredJob,
+    instruments: &mut Instruments,
+    now: Now,
+) -> Result<(Live, Vec<AttemptRecord>), String> {
+    let text = stored.snapshot.as_deref().ok_or("its score is missing in the database")?;
+    let snapshot: Snapshot = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    let registry = instruments.for_directory(&snapshot.source.base);
+    let prepared = Prepared::new(snapshot, &registry)
+        .map_err(|issues| issues.first().map_or_else(|| "its score does not load".into(), ToString::to_string))?;
+    let open = stored
+        .open_attempts
+        .iter()
+        .map(|row| serde_json::from_str(&row.data).map_err(|error| format!("attempt {}: {error}", row.attempt)))
+        .collect::<Result<_, _>>()?;
+    Ok((Live::stored(stored, Arc::new(prepared), now)?, open))
 }

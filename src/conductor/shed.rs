@@ -42,7 +42,7 @@ impl Core {
             .jobs
             .values()
             .filter(|live| live.exec.status() == JobStatus::Running && live.exec.job().ending.is_none())
-            .min_by_key(|live| (live.meta.submitted, live.id.clone()))
+            .min_by_key(|live| (live.card.submitted, live.id.clone()))
             .map(|live| live.id.clone());
         let Some(id) = oldest else { return };
         log::warn!("monitor.job_shed job_id={id} level=critical");

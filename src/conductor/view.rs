@@ -8,22 +8,22 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use crate::checkpoint::Meta;
-use crate::exec::{JobState, JobStatus, Sheet};
+use crate::exec::{Blocked, JobSpec, JobState, JobStatus, Sheet};
 use crate::ids::JobId;
 use crate::time::Wall;
+
+use super::card::Card;
 
 /// One job that is queued, running or paused, as it was at the end of a turn.
 #[derive(Debug, Clone)]
 pub(crate) struct JobView {
-    pub(crate) meta: Arc<Meta>,
+    pub(crate) card: Arc<Card>,
+    pub(crate) spec: Arc<JobSpec>,
     pub(crate) job: JobState,
     pub(crate) sheets: Vec<Arc<Sheet>>,
     pub(crate) status: JobStatus,
-    /// `pausing`, `cancelling` or the status itself.
-    pub(crate) display: &'static str,
-    /// Why its runnable sheets do not run.
-    pub(crate) held_by: Vec<String>,
+    /// Why nothing of it is started.
+    pub(crate) blocked: Option<Blocked>,
 }
 
 /// An ended job that is still remembered without asking the database.
@@ -47,6 +47,10 @@ pub(crate) struct View {
     pub(crate) failure_rate_elevated: AtomicBool,
     pub(crate) active_limits: AtomicU32,
     pub(crate) requests: AtomicU64,
+    /// Attempts that run, adopted ones included.
+    pub(crate) attempts: AtomicU32,
+    /// Guards that are not our children.
+    adopted_guards: RwLock<Vec<u32>>,
 }
 
 #[derive(Debug, Default)]
@@ -105,6 +109,14 @@ impl View {
 
     pub(crate) fn flag(&self, flag: &AtomicBool) -> bool {
         flag.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn adopted_guards(&self) -> Vec<u32> {
+        self.adopted_guards.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn set_adopted_guards(&self, pids: Vec<u32>) {
+        *self.adopted_guards.write().unwrap_or_else(PoisonError::into_inner) = pids;
     }
 
     // A panic while the lock is held cannot leave the maps half-written in a way that matters.

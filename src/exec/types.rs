@@ -168,7 +168,7 @@ pub enum SheetState {
 }
 
 /// The attempt that holds a slot.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Active {
     /// Its number; reports of any other number are ignored.
     pub attempt: AttemptNo,
@@ -210,13 +210,16 @@ pub enum EndReason {
     JobTimeout,
     /// The conductor stops.
     Shutdown,
+    /// The job failed as a whole.
+    JobFailed,
 }
 
 /// How an attempt is made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
     /// The whole prompt.
+    #[default]
     Normal,
     /// The whole prompt and a suffix that names what is still missing.
     Completion,
@@ -475,7 +478,7 @@ pub struct Order {
 }
 
 /// Why the attempt before did not finish the sheet.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PreviousFailure {
     /// Code and message, when the program failed.
     pub error: Option<SheetError>,
@@ -528,8 +531,8 @@ pub struct Closed {
     pub error: Option<SheetError>,
     /// Passed share of executed rules, 0-100.
     pub pass_percentage: Option<f64>,
-    /// What was seen.
-    pub evidence: Evidence,
+    /// What was seen; shared with the sheet, which shows the last one.
+    pub evidence: Arc<Evidence>,
 }
 
 /// An event of a job, before the conductor adds job id, sequence number and time.

@@ -24,6 +24,7 @@ use std::{fmt, io};
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 
+pub use crate::config::MemoryScope as Scope;
 use crate::pressure::{Limits, Pressure};
 use crate::time::Mono;
 
@@ -31,16 +32,6 @@ use crate::time::Mono;
 const FRESH: Duration = Duration::from_secs(1);
 /// How long a caller waits for a fresh reading before it takes the last one.
 const PATIENCE: Duration = Duration::from_secs(2);
-
-/// Whose memory counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Scope {
-    /// The conductor, the guards and everything below them.
-    #[default]
-    Tree,
-    /// The conductor alone. Processes of the tree are counted all the same.
-    Daemon,
-}
 
 /// What can be changed while the monitor runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

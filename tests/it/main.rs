@@ -1,1 +1,7 @@
-//! tests
+//! Tests against the real programs in temporary directories, one file per subject.
+
+mod examples;
+mod fuzz_corpus;
+mod guard;
+mod layers;
+mod wait;

@@ -61,7 +61,7 @@ impl Desk {
             .all_live()
             .iter()
             .filter(|live| live.status == crate::exec::JobStatus::Running)
-            .map(|live| live.meta.job_id.to_string())
+            .map(|live| live.card.id.to_string())
             .collect();
         job_ids.sort();
         Ok(json!({

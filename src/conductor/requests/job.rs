@@ -31,8 +31,7 @@ impl Desk {
             // A row of an older program, or one that cannot be read: what the listing knows.
             return serde_json::to_value(&stored.row.summary).map_err(|error| RpcError::Internal(error.to_string()));
         };
-        let meta = live::meta(&stored.row);
-        Ok(budget::fit(checkpoint::stored_status_json(&meta, job, sheets, self.clock.now()), limit))
+
     }
 
     /// Newest submission first. Rows come from the database; what is live is shown as it is now.

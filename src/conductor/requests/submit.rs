@@ -15,6 +15,7 @@ use crate::time::Wall;
 
 use super::read_score::read_source;
 use super::{Desk, Outcome};
+use crate::conductor::card::DEFAULT_PRIORITY;
 use crate::conductor::commands::rejection;
 use crate::conductor::messages::{Command, Resumption, Submission};
 use crate::conductor::prepared::{Prepared, Snapshot};
@@ -59,8 +60,8 @@ impl Desk {
         if self.view.flag(&self.view.stopping) {
             return Err(Refused::new("", "shutdown", "Daemon is shutting down"));
         }
-        if let Some(reason) = self.probe.current().rejection_reason() {
-            log::info!("backpressure.job_rejected reason={reason}");
+        if let Some(reason) = self.gauge.last().at(self.clock.now().mono).rejection_reason() {
+            log::info!("backpressure.job_rejected reason={}", reason.word());
             return Err(Refused::new("", "pressure", "System under high pressure — try again later"));
         }
         let path = absolute(&submit.config_path, submit.client_cwd.as_deref());
@@ -105,7 +106,7 @@ impl Desk {
             config_path: path.to_string_lossy().into_owned(),
             prepared: Arc::new(prepared),
             fresh,
-            priority: submit.priority.unwrap_or(5),
+            priority: submit.priority.unwrap_or(DEFAULT_PRIORITY),
             chain_depth: submit.chain_depth,
             earlier: earlier.map(Box::new),
             remark,
@@ -163,7 +164,7 @@ impl Desk {
         Ok(Outcome::Command(Command::Resume(Box::new(Resumption {
             id: resume.job_id,
             stored: stored.map(Box::new),
-            prepared: Some(Arc::new(prepared)),
+            prepared: Arc::new(prepared),
             config_path: given.map(|path| path.to_string_lossy().into_owned()),
         }))))
     }

@@ -1,0 +1,385 @@
+//! The checkpoint object that `job.status` serves, and the clients of every generation read.
+//!
+//! Member names and the words of the states never change; members are only added.
+//! Trimming it to the size of an answer is the server's business.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+
+use crate::classify::ErrorCode;
+use crate::exec::{
+    AttemptEnd, AttemptRecord, AttemptSummary, Counts, Evidence, JobSpec, JobState, JobStatus, Mode, Sheet,
+    SheetSpec, SheetState, SkipReason, display_status,
+};
+use crate::ids::JobId;
+use crate::time::{Now, Wall};
+
+/// What the conductor knows of a job beyond its execution.
+#[derive(Debug, Clone)]
+pub struct Meta {
+    /// Name of the job; also its `job_name`.
+    pub job_id: JobId,
+    /// Absolute path of the score.
+    pub config_path: String,
+    /// Absolute path of the workspace.
+    pub workspace: String,
+    /// When it was submitted.
+    pub submitted: Wall,
+    /// Process that runs it, while one does.
+    pub pid: Option<u32>,
+    /// `parallel.enabled` of the score.
+    pub parallel: bool,
+}
+
+/// The checkpoint object. `attempts` are the stored attempts of the job, when they were asked for:
+/// each sheet then has them in full as `attempt_records`.
+#[must_use]
+pub fn status_json(
+    meta: &Meta,
+    spec: &JobSpec,
+    job: &JobState,
+    sheets: &[Arc<Sheet>],
+    attempts: Option<&[AttemptRecord]>,
+    now: Now,
+) -> Value {
+    let counts = Counts::of(sheets);
+    let active: Vec<u32> =
+        sheets.iter().filter(|sheet| sheet.state.active().is_some()).map(|sheet| sheet.num.0).collect();
+    let in_order = sheets.iter().take_while(|sheet| sheet.state.satisfies()).count();
+    let resume_at = sheets.iter().filter_map(|sheet| sheet.state.held_until()).map(|until| until.wall).min();
+    let used: BTreeSet<&str> = sheets
+        .iter()
+        .flat_map(|sheet| sheet.ledger.attempts.iter().map(|attempt| attempt.instrument.as_ref()))
+        .collect();
+    let tokens = |of: fn(&Sheet) -> Option<u64>| sheets.iter().filter_map(|sheet| of(sheet)).sum::<u64>();
+    let mut map = Map::new();
+    for sheet in sheets {
+        let mut value = sheet_json(spec, sheet, now);
+        if let Some(attempts) = attempts {
+            let of_sheet = attempts.iter().filter(|attempt| attempt.sheet == sheet.num);
+            value["attempt_records"] = of_sheet.map(attempt_json).collect();
+        }
+        map.insert(sheet.num.to_string(), value);
+    }
+    let ledger = &job.ledger;
+    let movements = spec.sheets.iter().map(|sheet| sheet.stage).max();
+    json!({
+        "schema_version": super::SCHEMA_VERSION,
+        "job_id": meta.job_id,
+        "job_name": meta.job_id,
+        "status": wire_status(job.status),
+        "display_status": display_status(job),
+        "pause_flags": job.pause_flags.iter().map(|flag| flag.as_str()).collect::<Vec<_>>(),
+        "config_path": meta.config_path,
+        "workspace": meta.workspace,
+        "created_at": time(Some(meta.submitted)),
+        "updated_at": time(Some(ledger.updated)),
+        "started_at": time(ledger.started),
+        "run_started_at": time(ledger.run_started),
+        "completed_at": time(ledger.completed),
+        "total_sheets": sheets.len(),
+        "total_movements": movements,
+        "last_completed_sheet": in_order,
+        "completed_count": counts.completed,
+        "failed_count": counts.failed,
+        "skipped_count": counts.skipped + counts.blocked,
+        "cancelled_count": counts.cancelled,
+        "current_sheet": active.first(),
+        "sheets_in_progress": active,
+        "run_epoch": ledger.run_epoch,
+        "pid": meta.pid.filter(|_| job.status == JobStatus::Running),
+        "error_message": ledger.error,
+        "error_code": null,
+        "total_retry_count": ledger.total_retry_count,
+        "rate_limit_waits": ledger.rate_limit_waits,
+        "quota_waits": ledger.quota_waits,
+        "resume_at": time(resume_at),
+        "instruments_used": used,
+        "total_input_tokens": tokens(|sheet| sheet.ledger.input_tokens),
+        "total_output_tokens": tokens(|sheet| sheet.ledger.output_tokens),
+        "parallel_enabled": meta.parallel,
+        "parallel_max_concurrent": spec.max_parallel,
+        "parallel_batches_executed": ledger.waves,
+        "sheets": map,
+    })
+}
+
+/// The sheet object of a checkpoint.
+#[must_use]
+pub fn sheet_json(spec: &JobSpec, sheet: &Sheet, now: Now) -> Value {
+    let planned = &spec.sheets[sheet.num.index()];
+    let ledger = &sheet.ledger;
+    let (passed, executed) = match ledger.pass_percentage {
+        Some(share) => (Some(share >= 100.0), Some(share)),
+        None => (None, None),
+    };
+    let started = ledger.attempt_count > 0;
+    let mut object = json!({
+        "sheet_num": sheet.num,
+        "status": sheet.state.as_str(),
+        "display_status": display(sheet, now),
+        "skip_reason": skip_reason(&sheet.state).map(SkipReason::as_str),
+        "description": *planned.description,
+        "movement": planned.stage,
+        "voice": planned.instance,
+        "started_at": time(ledger.started),
+        "completed_at": time(sheet.state.ended_at()),
+        "last_activity_at": time(ledger.last_activity),
+        "attempt_count": ledger.attempt_count,
+        "normal_attempts": ledger.normal_attempts,
+        "completion_attempts": ledger.completion_attempts,
+        "crash_interruptions": ledger.crash_interruptions,
+        "max_retries": spec.retry.max_retries,
+        "max_completion": spec.retry.max_completion_attempts,
+        "attempt_id": ledger.last_attempt.map(|attempt| attempt.to_string()),
+        "execution_mode": started.then_some(ledger.mode),
+        "error_message": ledger.error.as_ref().map(|error| error.message.as_str()).or(ledger.note.as_deref()),
+        "error_code": ledger.error.as_ref().map(|error| error.code),
+        "error_category": ledger.error.as_ref().map(|error| category(error.code)),
+        "total_duration_seconds": ledger.total_duration_seconds,
+        "validation_passed": passed,
+        "last_pass_percentage": executed,
+        "outcome_category": outcome(sheet),
+        "success_without_retry": outcome(sheet) == Some("success_first_try"),
+        "fingerprint": *planned.fingerprint,
+        "changed_since_run": ledger.changed_since_run,
+    });
+    let members = object.as_object_mut().expect("built as an object just above");
+    for part in [instrument_json(planned, sheet), history_json(sheet)] {
+        if let Value::Object(part) = part {
+            members.extend(part);
+        }
+    }
+    match &sheet.state {
+        SheetState::Waiting { until } => {
+            members.insert("rate_limit_expires_at".to_owned(), time(Some(until.wall)));
+        }
+        SheetState::RetryScheduled { until } => {
+            members.insert("fire_at".to_owned(), time(Some(until.wall)));
+        }
+        SheetState::Dispatched(active) | SheetState::InProgress(active) => {
+            members.insert("process".to_owned(), json!({ "pid": active.pid, "token": active.token }));
+        }
+        SheetState::Pending
+        | SheetState::Completed { .. }
+        | SheetState::Failed { .. }
+        | SheetState::Skipped { .. }
+        | SheetState::Cancelled { .. } => {}
+    }
+    if let Some(evidence) = &ledger.evidence {
+        add_evidence(members, evidence);
+    }
+    object
+}
+
+/// What a sheet runs on, and what it ran on before.
+fn instrument_json(planned: &SheetSpec, sheet: &Sheet) -> Value {
+    let at = (sheet.ledger.instrument_index as usize).min(planned.instruments.len() - 1);
+    let instrument = &planned.instruments[at];
+    let chain: Vec<&str> = planned.instruments.iter().skip(1).map(|one| one.name.as_ref()).collect();
+    let changes = sheet.ledger.fallbacks.iter().map(|entry| {
+        json!({
+            "from": *entry.from,
+            "to": *entry.to,
+            "reason": entry.reason,
+            "timestamp": entry.at.to_string(),
+        })
+    });
+    json!({
+        "instrument_name": *instrument.name,
+        "instrument_model": instrument.model.as_deref(),
+        "model": instrument.model.as_deref(),
+        "fallback_chain": chain,
+        "current_instrument_index": at,
+        "fallback_attempts": fallback_attempts(sheet),
+        "instrument_fallback_history": changes.collect::<Vec<_>>(),
+    })
+}
+
+/// What a sheet has been through.
+fn history_json(sheet: &Sheet) -> Value {
+    let ledger = &sheet.ledger;
+    let errors = ledger.errors.iter().map(|entry| {
+        json!({
+            "timestamp": entry.at.to_string(),
+            "error_type": error_type(entry.error.code),
+            "error_code": entry.error.code,
+            "error_message": entry.error.message,
+            "attempt_number": entry.attempt_count,
+        })
+    });
+    json!({
+        "input_tokens": ledger.input_tokens,
+        "output_tokens": ledger.output_tokens,
+        "error_history": errors.collect::<Vec<_>>(),
+        "attempts": ledger.attempts.iter().map(summary).collect::<Vec<_>>(),
+    })
+}
+
+/// What was seen of the last attempt that has ended.
+fn add_evidence(members: &mut Map<String, Value>, evidence: &Evidence) {
+    let rules = &evidence.validations;
+    let names = |passed: bool| -> Vec<String> {
+        let of = rules.iter().filter(|rule| rule.passed == passed);
+        of.map(|rule| rule.description.clone().unwrap_or_else(|| rule.rule_type.clone())).collect()
+    };
+    let log = |name: &str| {
+        let known = !evidence.directory.is_empty();
+        known.then(|| format!("{}/{name}", evidence.directory.trim_end_matches('/')))
+    };
+    let reason = match (&evidence.killed_by, evidence.exit_code) {
+        (Some(by), _) if by == "timeout" || by == "idle" => Some("timeout"),
+        (Some(_), _) => Some("killed"),
+        (None, Some(0)) => Some("completed"),
+        (None, Some(_)) => Some("error"),
+        (None, None) => evidence.exit_signal.map(|_| "killed"),
+    };
+    let tails = (evidence.stdout_tail.len() + evidence.stderr_tail.len()) as u64;
+    for (name, value) in [
+        ("exit_code", json!(evidence.exit_code)),
+        ("exit_signal", json!(evidence.exit_signal)),
+        ("exit_reason", json!(reason)),
+        ("killed_by", json!(evidence.killed_by)),
+        ("execution_duration_seconds", json!(evidence.duration_seconds)),
+        ("cpu_seconds", json!(evidence.cpu_seconds)),
+        ("max_rss_kib", json!(evidence.max_rss_kib)),
+        ("stdout_tail", json!(evidence.stdout_tail)),
+        ("stderr_tail", json!(evidence.stderr_tail)),
+        ("output_truncated", json!(evidence.stdout_bytes.max(evidence.stderr_bytes) > tails)),
+        ("output_log", json!(log("stdout.log"))),
+        ("error_log", json!(log("stderr.log"))),
+        ("validation_details", json!(rules)),
+        ("passed_validations", json!(names(true))),
+        ("failed_validations", json!(names(false))),
+        ("preflight_warnings", json!(evidence.warnings)),
+    ] {
+        members.insert(name.to_owned(), value);
+    }
+}
+
+/// One stored attempt in full.
+#[must_use]
+pub fn attempt_json(record: &AttemptRecord) -> Value {
+    let closed = record.closed.as_ref();
+    json!({
+        "sheet_num": record.sheet,
+        "attempt": record.attempt,
+        "mode": record.mode,
+        "instrument": record.instrument,
+        "model": record.model,
+        "started_at": time(Some(record.opened)),
+        "ended_at": time(closed.map(|closed| closed.at)),
+        "ending": record.ending,
+        "outcome": closed.map(|closed| closed.outcome.as_str()),
+        "error_code": closed.and_then(|closed| closed.error.as_ref()).map(|error| error.code),
+        "error_message": closed.and_then(|closed| closed.error.as_ref()).map(|error| error.message.as_str()),
+        "pass_percentage": closed.and_then(|closed| closed.pass_percentage),
+        "evidence": closed.map(|closed| &closed.evidence),
+    })
+}
+
+fn summary(attempt: &AttemptSummary) -> Value {
+    json!({
+        "attempt": attempt.attempt,
+        "mode": attempt.mode,
+        "instrument": *attempt.instrument,
+        "model": attempt.model.as_deref(),
+        "started_at": attempt.started.to_string(),
+        "ended_at": attempt.ended.to_string(),
+        "outcome": attempt.outcome.as_str(),
+        "error_code": attempt.error_code,
+        "exit_code": attempt.exit_code,
+        "signal": attempt.signal,
+        "input_tokens": attempt.input_tokens,
+        "output_tokens": attempt.output_tokens,
+        "pass_percentage": attempt.pass_percentage,
+        "log": *attempt.log,
+    })
+}
+
+/// Clients of the first generation know no `queued`.
+const fn wire_status(status: JobStatus) -> &'static str {
+    match status {
+        JobStatus::Queued => "pending",
+        JobStatus::Running
+        | JobStatus::Paused
+        | JobStatus::Completed
+        | JobStatus::Failed
+        | JobStatus::Cancelled => status.as_str(),
+    }
+}
+
+const fn skip_reason(state: &SheetState) -> Option<SkipReason> {
+    match state {
+        SheetState::Skipped { reason, .. } => Some(*reason),
+        _ => None,
+    }
+}
+
+/// `retry in 45s`, `rate limited, clears in 12m`.
+fn display(sheet: &Sheet, now: Now) -> Option<String> {
+    let left = |until: crate::time::Deadline| {
+        let seconds = until.wall.since(now.wall).as_secs();
+        if seconds < 60 { format!("{seconds}s") } else { format!("{}m", seconds.div_ceil(60)) }
+    };
+    match &sheet.state {
+        SheetState::Waiting { until } => Some(format!("rate limited, clears in {}", left(*until))),
+        SheetState::RetryScheduled { until } => Some(format!("retry in {}", left(*until))),
+        _ => None,
+    }
+}
+
+fn outcome(sheet: &Sheet) -> Option<&'static str> {
+    match &sheet.state {
+        SheetState::Completed { .. } => Some(match (sheet.ledger.mode, sheet.ledger.attempt_count) {
+            (Mode::Completion, _) => "success_completion",
+            (Mode::Normal, 0 | 1) => "success_first_try",
+            (Mode::Normal, _) => "success_retry",
+        }),
+        SheetState::Failed { .. } => {
+            Some(if sheet.ledger.normal_attempts <= 1 { "failed_fatal" } else { "failed_exhausted" })
+        }
+        _ => None,
+    }
+}
+
+fn fallback_attempts(sheet: &Sheet) -> Map<String, Value> {
+    let mut map = Map::new();
+    let real = |attempt: &&AttemptSummary| attempt.outcome != AttemptEnd::NotStarted;
+    for attempt in sheet.ledger.attempts.iter().filter(real) {
+        let count = map.entry(attempt.instrument.as_ref()).or_insert_with(|| json!(0));
+        *count = json!(count.as_u64().unwrap_or(0) + 1);
+    }
+    map
+}
+
+/// Category of a code by its first digit.
+fn category(code: ErrorCode) -> &'static str {
+    match code.to_string().as_bytes().get(1) {
+        Some(b'0') => "execution",
+        Some(b'1') => "rate_limit",
+        Some(b'2') => "validation",
+        Some(b'3') => "configuration",
+        Some(b'4') => "state",
+        Some(b'5') => "backend",
+        Some(b'6') => "preflight",
+        Some(b'7') => "hook",
+        Some(b'9') => "transient",
+        _ => "unknown",
+    }
+}
+
+/// The three words that old clients know.
+fn error_type(code: ErrorCode) -> &'static str {
+    match category(code) {
+        "rate_limit" => "rate_limit",
+        "configuration" | "preflight" | "hook" => "permanent",
+        _ => "transient",
+    }
+}
+
+fn time(at: Option<Wall>) -> Value {
+    at.map_or(Value::Null, |at| Value::String(at.to_string()))
+}

@@ -1,0 +1,55 @@
+//! What identifies a job, beside what happens to it.
+
+use std::path::PathBuf;
+
+use crate::checkpoint::Meta;
+use crate::ids::JobId;
+use crate::store::JobRow;
+use crate::time::Wall;
+
+/// Priority of a job that names none, 1 (first) to 10.
+pub(crate) const DEFAULT_PRIORITY: u8 = 5;
+
+/// A job's name and where it comes from. Replaced as a whole when another score takes over.
+#[derive(Debug, Clone)]
+pub(crate) struct Card {
+    pub(crate) id: JobId,
+    /// `name` of the score.
+    pub(crate) name: String,
+    pub(crate) config_path: String,
+    pub(crate) workspace: PathBuf,
+    pub(crate) submitted: Wall,
+    pub(crate) priority: u8,
+    pub(crate) chain_depth: Option<u32>,
+    /// `parallel.enabled` of the score.
+    pub(crate) parallel: bool,
+}
+
+impl Card {
+    /// As the row of a job in the database has it.
+    pub(crate) fn of_row(row: &JobRow, parallel: bool) -> Self {
+        let summary = &row.summary;
+        Self {
+            id: summary.job_id.clone(),
+            name: summary.name.clone().unwrap_or_else(|| summary.job_id.to_string()),
+            config_path: summary.config_path.clone(),
+            workspace: PathBuf::from(&summary.workspace),
+            submitted: summary.submitted_at,
+            priority: u8::try_from(summary.priority).unwrap_or(DEFAULT_PRIORITY),
+            chain_depth: summary.chain_depth,
+            parallel,
+        }
+    }
+
+    /// For the checkpoint object.
+    pub(crate) fn meta(&self, pid: Option<u32>) -> Meta {
+        Meta {
+            job_id: self.id.clone(),
+            config_path: self.config_path.clone(),
+            workspace: self.workspace.display().to_string(),
+            submitted: self.submitted,
+            pid,
+            parallel: self.parallel,
+        }
+    }
+}

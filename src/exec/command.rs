@@ -1,0 +1,162 @@
+//! What people and the conductor ask of a job: pause, resume, cancel, fail.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::index::Index;
+use super::out::Out;
+use super::{Effect, EndReason, Ending, Execution, JobStatus, PauseFlag, SheetState, SkipReason, event};
+use crate::ids::SheetNo;
+use crate::time::{Now, Wall};
+
+impl Execution {
+    pub(super) fn pause(&mut self, flag: PauseFlag, at_once: bool, out: &mut Out) {
+        if self.job.status.is_terminal() || self.job.ending.is_some() {
+            return;
+        }
+        if self.job.pause_flags.insert(flag) {
+            out.job();
+        }
+        if at_once {
+            let reason = match flag {
+                PauseFlag::User | PauseFlag::Pressure => EndReason::Pause,
+                PauseFlag::Shutdown => EndReason::Shutdown,
+            };
+            self.end_attempts(reason, false, out);
+        }
+    }
+
+    pub(super) fn unpause(&mut self, flag: PauseFlag, out: &mut Out) {
+        if self.job.pause_flags.remove(&flag) {
+            out.job();
+            self.queue_if_unpaused("unpaused", out);
+        }
+    }
+
+    pub(super) fn resume(&mut self, now: Now, out: &mut Out) {
+        if self.job.ending.is_some() {
+            return;
+        }
+        match self.job.status {
+            JobStatus::Completed | JobStatus::Queued => {}
+            JobStatus::Running => {
+                // Still draining: the pause is called off, the permit was never given back.
+                if !self.job.pause_flags.is_empty() {
+                    self.job.pause_flags.clear();
+                    out.job();
+                }
+            }
+            JobStatus::Paused => {
+                self.job.pause_flags.clear();
+                self.job.ledger.run_epoch += 1;
+                out.job();
+                self.queue_if_unpaused("resumed", out);
+            }
+            JobStatus::Failed | JobStatus::Cancelled => self.restart(now.wall, out),
+        }
+    }
+
+    /// An ended job runs again: what did not succeed is pending with fresh budgets.
+    fn restart(&mut self, at: Wall, out: &mut Out) {
+        for sheet in &mut self.sheets {
+            let again = match &sheet.state {
+                SheetState::Failed { .. } | SheetState::Cancelled { .. } => true,
+                SheetState::Skipped { reason, .. } => *reason == SkipReason::UpstreamFailed,
+                SheetState::Pending
+                | SheetState::Dispatched(_)
+                | SheetState::InProgress(_)
+                | SheetState::Waiting { .. }
+                | SheetState::RetryScheduled { .. }
+                | SheetState::Completed { .. } => false,
+            };
+            if again {
+                let sheet = Arc::make_mut(sheet);
+                sheet.reset();
+                sheet.ledger.last_activity = Some(at);
+                out.sheet(sheet.num);
+            }
+        }
+        self.index = Index::build(&self.spec, &self.sheets);
+        self.job.pause_flags = BTreeSet::new();
+        self.job.status = JobStatus::Queued;
+        let ledger = &mut self.job.ledger;
+        ledger.completed = None;
+        ledger.error = None;
+        ledger.ran_ms = 0;
+        ledger.run_epoch += 1;
+        out.job();
+        out.event(event::job("job.queued", json!({ "reason": "resumed" })));
+    }
+
+    fn queue_if_unpaused(&mut self, reason: &str, out: &mut Out) {
+        if self.job.status == JobStatus::Paused && self.job.pause_flags.is_empty() {
+            self.job.status = JobStatus::Queued;
+            out.job();
+            out.event(event::job("job.queued", json!({ "reason": reason })));
+        }
+    }
+
+    /// Cancels or fails the job: what does not run is cancelled at once, what runs is ended.
+    /// Asked again, the running attempts are told again, which skips their grace.
+    pub(super) fn end_job(&mut self, now: Now, ending: Ending, out: &mut Out) {
+        if self.job.status.is_terminal() {
+            return;
+        }
+        let Some(reason) = ending.reason() else { return };
+        if self.job.ending.as_ref().is_some_and(|first| first.reason().is_some()) {
+            self.end_attempts(reason, true, out);
+            return;
+        }
+        self.job.ending = Some(ending);
+        out.job();
+        for at in 0..self.sheets.len() {
+            let state = &self.sheets[at].state;
+            if !state.is_terminal() && state.active().is_none() {
+                self.set_state(SheetNo::from_index(at), SheetState::Cancelled { at: now.wall }, out);
+            }
+        }
+        self.end_attempts(reason, false, out);
+    }
+
+    pub(super) fn orphaned(&mut self, message: String, out: &mut Out) {
+        // A job that was pausing starts nothing new anyway: it becomes paused, not failed.
+        let paused = !self.job.pause_flags.is_empty();
+        if self.job.status == JobStatus::Running && self.job.ending.is_none() && !paused {
+            self.job.ending = Some(Ending::Orphaned { message });
+            out.job();
+        }
+    }
+
+    pub(super) fn limit_cleared(&mut self, now: Now, instrument: Option<&str>, out: &mut Out) {
+        let held: Vec<SheetNo> = self.index.timers.iter().map(|&(_, num)| num).collect();
+        for num in held {
+            let waits = matches!(self.sheets[num.index()].state, SheetState::Waiting { .. });
+            let concerned = instrument.is_none_or(|name| *self.instrument(num).name == *name);
+            if waits && concerned {
+                self.ledger(num).last_activity = Some(now.wall);
+                self.set_state(num, SheetState::Pending, out);
+            }
+        }
+    }
+
+    /// Asks for the end of every running attempt. The first reason of an attempt stays.
+    fn end_attempts(&mut self, reason: EndReason, again: bool, out: &mut Out) {
+        let running: Vec<SheetNo> = self.index.active.iter().copied().collect();
+        for num in running {
+            let sheet = Arc::make_mut(&mut self.sheets[num.index()]);
+            let Some(active) = sheet.state.active_mut() else { continue };
+            let fresh = active.ending.is_none();
+            let first = *active.ending.get_or_insert(reason);
+            let active = active.clone();
+            if fresh {
+                out.sheet(num);
+                out.attempt(self.attempt_record(num, &active, None));
+            }
+            if fresh || again {
+                out.act(Effect::End { sheet: num, attempt: active.attempt, reason: first });
+            }
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! What must hold at the end of every step: nobody waits for a failed sheet, and a job that is
+//! over, or drained for a pause, says so in the same turn.
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::out::Out;
+use super::{Ending, Execution, JobStatus, Sheet, SheetState, SkipReason, event};
+use crate::ids::SheetNo;
+use crate::time::{Now, Wall};
+
+impl Execution {
+    pub(super) fn settle(&mut self, now: Now, out: &mut Out) {
+        if self.job.status.is_terminal() {
+            return;
+        }
+        self.skip_rest_after_failure(now.wall, out);
+        if !self.index.active.is_empty() {
+            return;
+        }
+        let running = self.job.status == JobStatus::Running;
+        match self.job.ending.take() {
+            Some(Ending::Cancel) => self.finish(now, JobStatus::Cancelled, None, out),
+            Some(Ending::Timeout { message } | Ending::Fail { message }) => {
+                self.finish(now, JobStatus::Failed, Some(message), out);
+            }
+            Some(Ending::Orphaned { message }) if self.index.counts.unfinished() > 0 => {
+                let held: Vec<SheetNo> = self.index.timers.iter().map(|&(_, num)| num).collect();
+                for num in held {
+                    self.set_state(num, SheetState::Pending, out);
+                }
+                self.finish(now, JobStatus::Failed, Some(message), out);
+            }
+            Some(Ending::Orphaned { .. }) | None if running && self.index.counts.unfinished() == 0 => {
+                self.finish_by_sheets(now, out);
+            }
+            Some(Ending::Orphaned { .. }) | None => {
+                if !self.job.pause_flags.is_empty() && self.job.status != JobStatus::Paused {
+                    self.pause_drained(now, out);
+                }
+            }
+        }
+    }
+
+    /// `fail_fast`: after the first failure everything that does not run is skipped.
+    fn skip_rest_after_failure(&mut self, at: Wall, out: &mut Out) {
+        let counts = self.index.counts;
+        if !self.spec.fail_fast || counts.failed == 0 || counts.unfinished() == counts.active {
+            return;
+        }
+        let first = self
+            .sheets
+            .iter()
+            .filter_map(|sheet| match sheet.state {
+                SheetState::Failed { at } => Some((at, sheet.num)),
+                _ => None,
+            })
+            .min();
+        let Some((_, failed)) = first else { return };
+        let note = format!("fail_fast after sheet {failed}");
+        for at_index in 0..self.sheets.len() {
+            let state = &self.sheets[at_index].state;
+            if !state.is_terminal() && state.active().is_none() {
+                self.block(SheetNo::from_index(at_index), at, &note, out);
+            }
+        }
+    }
+
+    /// Fails a sheet and skips everything that can no longer run because of it.
+    pub(super) fn fail_sheet(&mut self, num: SheetNo, at: Wall, out: &mut Out) {
+        self.set_state(num, SheetState::Failed { at }, out);
+        self.cascade(num, at, out);
+    }
+
+    /// Skips all sheets that depend on an unsuccessful one, directly or through others. Idempotent.
+    pub(super) fn cascade(&mut self, root: SheetNo, at: Wall, out: &mut Out) {
+        let note = format!("Blocked by failed dependency: sheet {root}");
+        let mut todo = vec![root];
+        while let Some(num) = todo.pop() {
+            let dependents: Vec<SheetNo> = self.index.dependents(num).collect();
+            for dependent in dependents {
+                let state = &self.sheets[dependent.index()].state;
+                if !state.is_terminal() && state.active().is_none() {
+                    self.block(dependent, at, &note, out);
+                    todo.push(dependent);
+                }
+            }
+        }
+    }
+
+    fn block(&mut self, num: SheetNo, at: Wall, note: &str, out: &mut Out) {
+        self.ledger(num).note = Some(note.to_owned());
+        self.set_state(num, SheetState::Skipped { at, reason: SkipReason::UpstreamFailed }, out);
+        out.event(event::sheet("sheet.skipped", num, json!({ "reason": note })));
+    }
+
+    fn finish_by_sheets(&mut self, now: Now, out: &mut Out) {
+        let all = self.index.counts.satisfied() as usize == self.sheets.len();
+        if all && !self.sheets.is_empty() {
+            self.finish(now, JobStatus::Completed, None, out);
+            return;
+        }
+        let message = self.sheets.iter().find_map(first_blemish);
+        let message = message.or_else(|| Some("The job has no sheet that could run".to_owned()));
+        self.finish(now, JobStatus::Failed, message, out);
+    }
+
+    fn finish(&mut self, now: Now, status: JobStatus, error: Option<String>, out: &mut Out) {
+        if self.job.status == JobStatus::Running {
+            out.released();
+        }
+        self.job.stop_clock(now);
+        self.job.status = status;
+        self.job.ending = None;
+        self.job.hold = None;
+        self.job.pause_flags.clear();
+        self.job.ledger.completed = Some(now.wall);
+        self.job.ledger.error.clone_from(&error);
+        out.job();
+        let seconds = self.job.ran(now).as_secs_f64();
+        let data = |all_success: bool| json!({ "all_success": all_success, "error_message": error, "duration_seconds": seconds });
+        out.event(match status {
+            JobStatus::Completed => event::job("job.completed", data(true)),
+            JobStatus::Cancelled => event::job("job.cancelled", json!({ "reason": "user" })),
+            JobStatus::Failed | JobStatus::Queued | JobStatus::Running | JobStatus::Paused => {
+                event::job("job.failed", data(false))
+            }
+        });
+    }
+
+    fn pause_drained(&mut self, now: Now, out: &mut Out) {
+        if self.job.status == JobStatus::Running {
+            out.released();
+        }
+        self.job.stop_clock(now);
+        self.job.status = JobStatus::Paused;
+        out.job();
+        let reason: Vec<&str> = self.job.pause_flags.iter().map(|flag| flag.as_str()).collect();
+        out.event(event::job("job.paused", json!({ "reason": reason.join(", ") })));
+    }
+}
+
+/// What the job's error says about a sheet that did not succeed.
+fn first_blemish(sheet: &Arc<Sheet>) -> Option<String> {
+    match &sheet.state {
+        SheetState::Failed { .. } => Some(match &sheet.ledger.error {
+            Some(error) => format!("Sheet {} failed: {} [{}]", sheet.num, error.message, error.code),
+            None => format!("Sheet {} failed", sheet.num),
+        }),
+        SheetState::Cancelled { .. } => Some(format!("Sheet {} was cancelled", sheet.num)),
+        _ => None,
+    }
+}

@@ -1,0 +1,641 @@
+//! The event loop: one thread, one blocking point.
+//!
+//! A turn is: wait, note what the sockets said, take the answers of others, give every connection that has
+//! something to do a bounded share, close what is overdue, accept. Output of a turn is written once per
+//! connection.
+
+use std::collections::{HashSet, VecDeque};
+use std::io;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Sender, TrySendError};
+use memchr::memmem;
+use mio::{Events, Interest, Poll, Token};
+
+use super::conn::{Conn, Input, Phase};
+use super::handle::{Command, Handle, Inbox};
+use super::table::Table;
+use super::timers::Timers;
+use super::{ConnId, Event, Limits, Listener, Peer, Request, Vital};
+use crate::ndjson::Frame;
+use crate::rpc::{Incoming, Params, RpcError, reply};
+
+const WAKER: Token = Token(0);
+const LISTENER: Token = Token(1);
+/// Token of the connection in slot 0.
+const FIRST: usize = 2;
+
+/// Bytes read at once.
+const CHUNK: usize = 64 * 1024;
+/// Chunks that one connection may read in one turn.
+const READS_PER_TURN: usize = 8;
+/// Lines that one connection may have taken in one turn.
+const LINES_PER_TURN: usize = 64;
+/// Clients accepted in one turn.
+const ACCEPTS_PER_TURN: usize = 64;
+/// Lines longer than this are not looked at for the inline methods.
+const INLINE_MAX: usize = 1024;
+/// How long accepting rests when the system is out of descriptors or memory.
+const ACCEPT_REST: Duration = Duration::from_secs(1);
+
+/// The running event loop. Owns its thread: dropping it closes all connections at once and joins.
+#[derive(Debug)]
+pub struct Reactor {
+    handle: Handle,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Reactor {
+    /// Starts the thread `mz-net`. It returns after [`Reactor::shutdown`] or drop.
+    ///
+    /// `requests` should hold at least [`Limits::max_concurrent_requests`] lines; when it is full the
+    /// connection waits as if there were no slot. `events` must not block: give an unbounded channel.
+    pub fn spawn(
+        listener: Listener,
+        limits: Limits,
+        vital: Arc<Vital>,
+        requests: Sender<Request>,
+        events: Sender<Event>,
+    ) -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let mut acceptor = mio::net::UnixListener::from_std(listener.socket.try_clone()?);
+        poll.registry().register(&mut acceptor, LISTENER, Interest::READABLE)?;
+        let (handle, inbox) = Inbox::new(mio::Waker::new(poll.registry(), WAKER)?, &limits);
+        let state = State {
+            poll,
+            inbox,
+            listener: Some((acceptor, listener)),
+            accept: Accept::Ready,
+            parked: None,
+            room: true,
+            conns: Table::default(),
+            turns: VecDeque::new(),
+            starved: VecDeque::new(),
+            in_flight: 0,
+            orphans: HashSet::new(),
+            timers: Timers::default(),
+            stop_at: None,
+            now: Instant::now(),
+            chunk: vec![0; CHUNK].into_boxed_slice(),
+            inline: memmem::Finder::new("\"daemon.").into_owned(),
+            limits,
+            vital,
+            requests,
+            events,
+        };
+        let thread = std::thread::Builder::new().name("mz-net".to_owned()).spawn(move || state.run())?;
+        Ok(Self { handle, thread: Some(thread) })
+    }
+
+    /// For everyone who answers.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    /// Stops accepting and removes the socket file, waits up to `flush` until requests in flight and streams
+    /// are answered and everything is written, closes all connections, joins the thread.
+    pub fn shutdown(mut self, flush: Duration) {
+        self.stop(flush);
+    }
+
+    fn stop(&mut self, flush: Duration) {
+        let Some(thread) = self.thread.take() else { return };
+        self.handle.send(Command::Shutdown(Instant::now() + flush));
+        if thread.join().is_err() {
+            log::error!("ipc.reactor_panicked");
+        }
+    }
+}
+
+impl Drop for Reactor {
+    fn drop(&mut self) {
+        self.stop(Duration::ZERO);
+    }
+}
+
+/// Whether there may be clients to accept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Accept {
+    /// All were accepted; an event will come.
+    Drained,
+    /// There may be some.
+    Ready,
+    /// The system had no room for one; try again then.
+    Rest(Instant),
+}
+
+/// Everything the thread owns.
+struct State {
+    poll: Poll,
+    inbox: Inbox,
+    /// What accepts, and the file that leads to it.
+    listener: Option<(mio::net::UnixListener, Listener)>,
+    accept: Accept,
+    /// An accepted client for which there was no room; not read until there is.
+    parked: Option<(mio::net::UnixStream, Peer)>,
+    /// A connection was closed or has become idle since there was no room.
+    room: bool,
+    conns: Table,
+    /// Connections that have something to do.
+    turns: VecDeque<ConnId>,
+    /// Connections whose line waits for a slot, in the order they came.
+    starved: VecDeque<ConnId>,
+    in_flight: usize,
+    /// Requests in flight whose clients are gone.
+    orphans: HashSet<ConnId>,
+    timers: Timers,
+    /// Set by the shutdown: the latest moment to leave.
+    stop_at: Option<Instant>,
+    now: Instant,
+    chunk: Box<[u8]>,
+    inline: memmem::Finder<'static>,
+    limits: Limits,
+    vital: Arc<Vital>,
+    requests: Sender<Request>,
+    events: Sender<Event>,
+}
+
+impl State {
+    fn run(mut self) {
+        let mut events = Events::with_capacity(256);
+        loop {
+            let mut timeout = self.timeout();
+            if timeout != Some(Duration::ZERO) && !self.inbox.park() {
+                timeout = Some(Duration::ZERO);
+            }
+            if let Err(cause) = self.poll.poll(&mut events, timeout)
+                && cause.kind() != io::ErrorKind::Interrupted
+            {
+                // Nothing that we do wrong or that a client can cause; without it there is no service.
+                log::error!("ipc.poll_failed error={cause}");
+                break;
+            }
+            self.inbox.unpark();
+            self.now = Instant::now();
+            for event in &events {
+                self.note(event);
+            }
+            while let Some(command) = self.inbox.next() {
+                self.command(command);
+            }
+            for _ in 0..self.turns.len() {
+                if let Some(id) = self.turns.pop_front() {
+                    self.turn(id);
+                }
+            }
+            self.expire();
+            self.accept();
+            if let Some(at) = self.stop_at
+                && (self.conns.len() == 0 || self.now >= at)
+            {
+                break;
+            }
+        }
+        self.close_all();
+    }
+
+    /// How long the next wait may last; `None` is for ever.
+    fn timeout(&mut self) -> Option<Duration> {
+        if !self.turns.is_empty() || (self.accept == Accept::Ready && self.parked.is_none()) {
+            return Some(Duration::ZERO);
+        }
+        let rest = match self.accept {
+            Accept::Rest(until) => Some(until),
+            Accept::Drained | Accept::Ready => None,
+        };
+        let next = [self.next_deadline(), self.stop_at, rest].into_iter().flatten().min()?;
+        Some(next.saturating_duration_since(Instant::now()))
+    }
+
+    /// The earliest deadline that is still real; forgets those that are not.
+    fn next_deadline(&mut self) -> Option<Instant> {
+        loop {
+            let (at, id) = self.timers.peek()?;
+            let Some(conn) = self.conns.get(id).filter(|conn| conn.armed == Some(at)) else {
+                self.timers.pop();
+                continue;
+            };
+            match conn.deadline(&self.limits) {
+                Some(deadline) if deadline <= at => return Some(at),
+                later => {
+                    conn.armed = later;
+                    self.timers.pop();
+                    if let Some(deadline) = later {
+                        self.timers.arm(deadline, id);
+                    }
+                }
+            }
+        }
+    }
+
+    fn note(&mut self, event: &mio::event::Event) {
+        match event.token() {
+            WAKER => (),
+            LISTENER => self.accept = Accept::Ready,
+            Token(token) => {
+                let Some(conn) = self.conns.in_slot(token - FIRST) else { return };
+                conn.on_event(event);
+                enqueue(&mut self.turns, conn);
+            }
+        }
+    }
+
+    fn command(&mut self, command: Command) {
+        match command {
+            Command::Reply(id, line) => {
+                if self.finish(id)
+                    && let Some(conn) = self.conns.get(id)
+                {
+                    conn.out.line(line);
+                }
+            }
+            Command::NoReply(id) => _ = self.finish(id),
+            Command::StartStream(id, queue) => {
+                if self.finish(id)
+                    && let Some(conn) = self.conns.get(id)
+                {
+                    conn.phase = Phase::Stream(queue);
+                } else {
+                    self.inbox.stream_over();
+                    self.tell(Event::StreamClosed(id));
+                }
+            }
+            Command::Notify(id, line, queue) => {
+                if let Some(conn) = self.conns.get(id)
+                    && matches!(&conn.phase, Phase::Stream(current) if Arc::ptr_eq(current, &queue))
+                {
+                    conn.out.message(line, queue);
+                    enqueue(&mut self.turns, conn);
+                }
+            }
+            Command::Shutdown(at) => {
+                self.listener = None;
+                self.accept = Accept::Drained;
+                self.parked = None;
+                self.stop_at = Some(self.stop_at.map_or(at, |before| before.min(at)));
+                for conn in self.conns.iter_mut() {
+                    enqueue(&mut self.turns, conn);
+                }
+            }
+        }
+    }
+
+    /// Ends the request in flight or the stream of a connection and frees what it held.
+    /// `false` when the connection is gone or had neither.
+    fn finish(&mut self, id: ConnId) -> bool {
+        let Some(conn) = self.conns.get(id) else {
+            if self.orphans.remove(&id) {
+                self.free_slot();
+            }
+            return false;
+        };
+        let was = std::mem::replace(&mut conn.phase, Phase::Ready);
+        enqueue(&mut self.turns, conn);
+        match was {
+            Phase::InFlight => self.free_slot(),
+            Phase::Stream(_) => self.inbox.stream_over(),
+            Phase::Ready | Phase::Held(_) => {
+                conn.phase = was;
+                debug_assert!(false, "an answer without a request");
+                log::error!("ipc.answer_without_request");
+                return false;
+            }
+        }
+        true
+    }
+
+    fn free_slot(&mut self) {
+        self.in_flight -= 1;
+        self.vital.requests_in_flight.store(self.in_flight as u64, Ordering::Relaxed);
+        while self.in_flight < self.limits.max_concurrent_requests
+            && let Some(id) = self.starved.pop_front()
+        {
+            let Some(mut conn) = self.conns.take(id) else { continue };
+            if let Phase::Held(line) = std::mem::replace(&mut conn.phase, Phase::Ready) {
+                self.dispatch(&mut conn, line, Place::First);
+                enqueue(&mut self.turns, &mut conn);
+            }
+            let waits = matches!(conn.phase, Phase::Held(_));
+            self.conns.put(conn);
+            if waits {
+                break;
+            }
+        }
+    }
+
+    /// One connection's share: write, take lines, read, write.
+    fn turn(&mut self, id: ConnId) {
+        let Some(mut conn) = self.conns.take(id) else { return };
+        conn.queued = false;
+        let more = match self.serve(&mut conn) {
+            Ok(more) => more,
+            Err(cause) => {
+                log::debug!("ipc.connection_lost pid={:?} error={cause}", conn.peer.pid);
+                return self.close(conn);
+            }
+        };
+        let stream_lost = conn.hangup && matches!(conn.phase, Phase::Stream(_));
+        let stopped = self.stop_at.is_some()
+            && conn.out.is_empty()
+            && matches!(conn.phase, Phase::Ready | Phase::Held(_));
+        if conn.is_done() || stream_lost || stopped {
+            return self.close(conn);
+        }
+        if more {
+            enqueue(&mut self.turns, &mut conn);
+        }
+        conn.update_clocks(&self.limits, self.now);
+        self.arm(&mut conn);
+        self.room |= conn.is_idle();
+        self.conns.put(conn);
+    }
+
+    /// `Ok(true)` when the connection should get another turn soon.
+    fn serve(&mut self, conn: &mut Conn) -> io::Result<bool> {
+        let token = token_of(conn.id);
+        conn.flush(self.poll.registry(), token, self.now)?;
+        let (mut lines, mut reads) = (LINES_PER_TURN, READS_PER_TURN);
+        let may_take = |conn: &Conn, state: &Self| {
+            matches!(conn.phase, Phase::Ready)
+                && !conn.closing
+                && state.stop_at.is_none()
+                && conn.has_room(&state.limits)
+        };
+        while may_take(conn, self) && lines > 0 {
+            if let Some(frame) = conn.next_frame() {
+                lines -= 1;
+                // Either a line for others or an answer of our own.
+                let step = match frame {
+                    Frame::Line(line) => self.answer_inline(line).ok_or_else(|| line.to_vec()),
+                    Frame::TooLong { bytes } => {
+                        let line = reply::error(None, &RpcError::RequestTooLarge { bytes });
+                        log_too_large(conn.peer, bytes);
+                        Ok(Some(line))
+                    }
+                };
+                match step {
+                    Ok(answer) => answer.into_iter().for_each(|line| conn.out.line(line)),
+                    Err(line) => self.dispatch(conn, line, Place::Last),
+                }
+            } else if conn.input == Input::Readable && reads > 0 {
+                reads -= 1;
+                conn.read(&mut self.chunk, self.now)?;
+                if conn.skipping().is_some_and(|bytes| bytes >= self.limits.discard_bytes) {
+                    give_up(conn);
+                }
+            } else {
+                break;
+            }
+        }
+        conn.flush(self.poll.registry(), token, self.now)?;
+        Ok(may_take(conn, self) && (lines == 0 || conn.input == Input::Readable || conn.has_line()))
+    }
+
+    /// The answer of an inline method, `Some(None)` for one that is a notification; `None` for every other
+    /// line. Looks for the name first, so that other lines cost next to nothing.
+    fn answer_inline(&self, line: &[u8]) -> Option<Option<Vec<u8>>> {
+        if line.len() > INLINE_MAX {
+            return None;
+        }
+        let after = self.inline.needle().len();
+        let named = self.inline.find_iter(line).any(|at| {
+            line[at + after..].starts_with(b"health\"") || line[at + after..].starts_with(b"ping\"")
+        });
+        if !named {
+            return None;
+        }
+        let Incoming::Single(Ok(call)) = Incoming::parse(line) else { return None };
+        if call.params == Params::Positional {
+            return None;
+        }
+        let result = self.vital.answer(&call.method)?;
+        self.vital.requests_total.fetch_add(1, Ordering::Relaxed);
+        Some(call.id.map(|id| reply::result_text(&id, &result)))
+    }
+
+    /// Hands a line to the workers, or keeps it until there is a slot.
+    fn dispatch(&mut self, conn: &mut Conn, line: Vec<u8>, place: Place) {
+        let line = if self.in_flight < self.limits.max_concurrent_requests {
+            match self.requests.try_send(Request { conn: conn.id, peer: conn.peer, line }) {
+                Ok(()) => {
+                    conn.phase = Phase::InFlight;
+                    self.in_flight += 1;
+                    self.vital.requests_in_flight.store(self.in_flight as u64, Ordering::Relaxed);
+                    self.vital.requests_total.fetch_add(1, Ordering::Relaxed);
+                    return;
+                }
+                Err(TrySendError::Full(request)) => request.line,
+                Err(TrySendError::Disconnected(request)) => {
+                    conn.out_refusal(&request.line);
+                    return;
+                }
+            }
+        } else {
+            line
+        };
+        conn.phase = Phase::Held(line);
+        match place {
+            Place::First => self.starved.push_front(conn.id),
+            Place::Last => self.starved.push_back(conn.id),
+        }
+    }
+
+    fn arm(&mut self, conn: &mut Conn) {
+        if let Some(deadline) = conn.deadline(&self.limits)
+            && conn.armed.is_none_or(|armed| deadline < armed)
+        {
+            conn.armed = Some(deadline);
+            self.timers.arm(deadline, conn.id);
+        }
+    }
+
+    /// Closes what has let a deadline pass.
+    fn expire(&mut self) {
+        while let Some(at) = self.next_deadline()
+            && at <= self.now
+        {
+            let Some((_, id)) = self.timers.peek() else { return };
+            self.timers.pop();
+            let Some(mut conn) = self.conns.take(id) else { continue };
+            conn.armed = None;
+            if conn.skipped_too_long(&self.limits, self.now) && !conn.is_stalled(&self.limits, self.now) {
+                give_up(&mut conn);
+                enqueue(&mut self.turns, &mut conn);
+                conn.update_clocks(&self.limits, self.now);
+                self.arm(&mut conn);
+                self.conns.put(conn);
+            } else {
+                let why =
+                    if conn.is_stalled(&self.limits, self.now) { "output not taken" } else { "half a line" };
+                log::info!(
+                    "ipc.connection_timeout pid={:?} uid={} reason={why}",
+                    conn.peer.pid,
+                    conn.peer.uid
+                );
+                self.close(conn);
+            }
+        }
+    }
+
+    fn accept(&mut self) {
+        if let Accept::Rest(until) = self.accept
+            && self.now >= until
+        {
+            self.accept = Accept::Ready;
+        }
+        if self.parked.is_some() && !self.room {
+            return;
+        }
+        for _ in 0..ACCEPTS_PER_TURN {
+            let Some((socket, peer)) = self.parked.take().or_else(|| self.accept_one()) else { return };
+            if self.conns.len() >= self.limits.max_connections && !self.close_idlest() {
+                self.parked = Some((socket, peer));
+                self.room = false;
+                return;
+            }
+            self.admit(socket, peer);
+        }
+    }
+
+    /// The next client that may connect; `None` when there is none at the moment.
+    fn accept_one(&mut self) -> Option<(mio::net::UnixStream, Peer)> {
+        let (acceptor, listener) = self.listener.as_ref()?;
+        while self.accept == Accept::Ready {
+            match acceptor.accept() {
+                Ok((socket, _)) => match examine(&socket, listener.admits_others()) {
+                    Ok(peer) => return Some((socket, peer)),
+                    Err(cause) => log::debug!("ipc.client_lost error={cause}"),
+                },
+                Err(cause) if cause.kind() == io::ErrorKind::WouldBlock => self.accept = Accept::Drained,
+                // These leave the client in the queue and would be reported again at once.
+                Err(cause) if is_exhaustion(&cause) => {
+                    log::warn!("ipc.accept_failed error={cause} retry_seconds={}", ACCEPT_REST.as_secs());
+                    self.accept = Accept::Rest(self.now + ACCEPT_REST);
+                }
+                Err(cause) => log::debug!("ipc.accept_failed error={cause}"),
+            }
+        }
+        None
+    }
+
+    /// Closes the connection that has been idle longest. `false` when none is idle.
+    fn close_idlest(&mut self) -> bool {
+        let idlest = self.conns.iter_mut().filter(|conn| conn.is_idle()).min_by_key(|conn| conn.last_active);
+        let Some(id) = idlest.map(|conn| conn.id) else { return false };
+        let Some(conn) = self.conns.take(id) else { return false };
+        log::debug!("ipc.idle_connection_closed pid={:?}", conn.peer.pid);
+        self.close(conn);
+        true
+    }
+
+    fn admit(&mut self, socket: mio::net::UnixStream, peer: Peer) {
+        let id = self.conns.reserve();
+        let mut conn = Box::new(Conn::new(id, peer, socket, &self.limits, self.now));
+        if let Err(cause) = conn.register(self.poll.registry(), token_of(id)) {
+            log::warn!("ipc.register_failed error={cause}");
+            self.conns.release(id);
+            return;
+        }
+        log::debug!("ipc.connected pid={:?} uid={}", peer.pid, peer.uid);
+        // Most clients have sent something already; until it is looked for, nothing calls this one idle.
+        enqueue(&mut self.turns, &mut conn);
+        self.conns.put(conn);
+        self.vital.connections.store(self.conns.len() as u64, Ordering::Relaxed);
+    }
+
+    fn close(&mut self, mut conn: Box<Conn>) {
+        conn.deregister(self.poll.registry());
+        match conn.phase {
+            Phase::Ready | Phase::Held(_) => (),
+            Phase::InFlight => _ = self.orphans.insert(conn.id),
+            Phase::Stream(_) => {
+                self.inbox.stream_over();
+                self.tell(Event::StreamClosed(conn.id));
+            }
+        }
+        self.conns.release(conn.id);
+        self.room = true;
+        self.vital.connections.store(self.conns.len() as u64, Ordering::Relaxed);
+    }
+
+    fn close_all(&mut self) {
+        self.listener = None;
+        let ids: Vec<_> = self.conns.iter_mut().map(|conn| conn.id).collect();
+        for id in ids {
+            if let Some(conn) = self.conns.take(id) {
+                self.close(conn);
+            }
+        }
+    }
+
+    fn tell(&self, event: Event) {
+        // Whoever owns the streams may be gone already at the end; then nobody needs to know.
+        _ = self.events.try_send(event);
+    }
+}
+
+/// Where a line that has to wait goes in the queue.
+#[derive(Clone, Copy)]
+enum Place {
+    /// It was first before.
+    First,
+    /// It is new.
+    Last,
+}
+
+fn token_of(id: ConnId) -> Token {
+    Token(id.slot as usize + FIRST)
+}
+
+fn enqueue(turns: &mut VecDeque<ConnId>, conn: &mut Conn) {
+    if !conn.queued {
+        conn.queued = true;
+        turns.push_back(conn.id);
+    }
+}
+
+/// Answers an oversized line that does not end, and closes after the answer.
+fn give_up(conn: &mut Conn) {
+    let bytes = conn.skipping().unwrap_or_default();
+    log_too_large(conn.peer, bytes);
+    conn.out.line(reply::error(None, &RpcError::RequestTooLarge { bytes }));
+    conn.closing = true;
+}
+
+fn log_too_large(peer: Peer, bytes: u64) {
+    log::warn!("ipc.request_too_large bytes={bytes} pid={:?} uid={}", peer.pid, peer.uid);
+}
+
+/// Who connected, and whether they may.
+fn examine(socket: &impl AsFd, admits_others: bool) -> io::Result<Peer> {
+    let peer = peer_of(socket)?;
+    let own = nix::unistd::geteuid().as_raw();
+    if peer.uid != own && peer.uid != 0 && !admits_others {
+        log::warn!("ipc.peer_refused pid={:?} uid={}", peer.pid, peer.uid);
+        return Err(io::ErrorKind::PermissionDenied.into());
+    }
+    Ok(peer)
+}
+
+#[cfg(target_os = "linux")]
+fn peer_of(socket: &impl AsFd) -> io::Result<Peer> {
+    let seen = nix::sys::socket::getsockopt(&socket.as_fd(), nix::sys::socket::sockopt::PeerCredentials)?;
+    Ok(Peer { uid: seen.uid(), pid: Some(seen.pid()) })
+}
+
+#[cfg(not(target_os = "linux"))]
+fn peer_of(socket: &impl AsFd) -> io::Result<Peer> {
+    let (uid, _) = nix::unistd::getpeereid(socket.as_fd())?;
+    Ok(Peer { uid: uid.as_raw(), pid: None })
+}
+
+fn is_exhaustion(cause: &io::Error) -> bool {
+    use nix::errno::Errno;
+    let errno = cause.raw_os_error().map(Errno::from_raw);
+    matches!(errno, Some(Errno::EMFILE | Errno::ENFILE | Errno::ENOBUFS | Errno::ENOMEM))
+}

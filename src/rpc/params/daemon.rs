@@ -1,0 +1,18 @@
+//! Parameters of the `daemon.*` methods that have any.
+
+use super::{Fields, Params, RpcError};
+
+/// `daemon.shutdown`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shutdown {
+    /// Let running sheets finish within the shutdown timeout. Default true.
+    pub graceful: bool,
+}
+
+impl TryFrom<Params> for Shutdown {
+    type Error = RpcError;
+
+    fn try_from(params: Params) -> Result<Self, RpcError> {
+        Ok(Self { graceful: Fields::new(params)?.flag("graceful", true)? })
+    }
+}
