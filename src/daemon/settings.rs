@@ -38,6 +38,8 @@ pub struct Settings {
     pub source: Option<PathBuf>,
     /// Name of the clone; "" is the default clone.
     pub clone: Option<String>,
+    /// Under which name the program was called.
+    pub brand: Brand,
     warnings: Vec<Warning>,
 }
 
@@ -106,6 +108,7 @@ pub fn without_file(brand: Brand, overrides: &Overrides) -> Settings {
         config: Config::new(&environment.base()),
         source: None,
         clone: None,
+        brand,
         warnings: Vec::new(),
     })
 }
@@ -131,6 +134,7 @@ fn assemble(
         config,
         source: file.map(|file| file.name.clone()),
         clone: options.clone.clone().or_else(|| environment.clone.clone()),
+        brand,
         warnings: loaded.warnings,
     })
 }
