@@ -12,6 +12,7 @@ use crate::cli::rpc::Rpc;
 use crate::cli::{early, follow, format, plan_view, score_file};
 use crate::ids::SheetNo;
 use crate::plan::Overrides;
+use crate::score::{self, Map as Variables};
 
 /// Help of the refused option.
 pub(crate) const ESCALATION: &str = "Refused: decisions are made with `mozart approve`";
@@ -110,11 +111,11 @@ pub(crate) fn run(cx: &Context, options: Options) -> Done {
 }
 
 fn overrides(cx: &Context, options: &Options) -> Overrides {
-    let mut variables = crate::score::Map::new();
+    let mut variables = Variables::new();
     for (key, value) in &options.variables {
         // Whatever JSON holds, a score value can hold.
-        if let Ok(value) = serde_json::from_value(value.clone()) {
-            variables.set(key, value);
+        if let Ok(value) = serde_json::from_value::<score::Value>(value.clone()) {
+            variables.insert(key.as_str(), value);
         }
     }
     Overrides {
@@ -222,7 +223,7 @@ fn active_limits(cx: &Context) -> Vec<String> {
         .collect()
 }
 
-fn load_failure(path: &std::path::Path, issues: &[crate::score::Issue]) -> Failure {
+fn load_failure(path: &std::path::Path, issues: &[score::Issue]) -> Failure {
     let errors: Vec<String> = issues
         .iter()
         .filter(|issue| issue.is_error())
