@@ -71,9 +71,12 @@ pub(crate) fn run(cx: &Context, options: Options) -> Done {
     if let Some(name) = &options.name {
         job::check_id(name)?;
     }
-    let file = score_file::load(&source, &overrides(cx, &options)).map_err(|issues| load_failure(&path, &issues))?;
-    let workspace =
-        options.workspace.as_ref().map_or_else(|| file.score.workspace.clone(), |workspace| cx.absolute(workspace));
+    let file =
+        score_file::load(&source, &overrides(cx, &options)).map_err(|issues| load_failure(&path, &issues))?;
+    let workspace = options
+        .workspace
+        .as_ref()
+        .map_or_else(|| file.score.workspace.clone(), |workspace| cx.absolute(workspace));
     let workspace = workspace.to_string_lossy().into_owned();
     if options.escalation {
         return Err(refuse_escalation());
@@ -90,7 +93,9 @@ pub(crate) fn run(cx: &Context, options: Options) -> Done {
     if !cx_out.json && !cx_out.quiet {
         cx_out.say(&plan_view::summary(&file, &workspace))?;
         if !file.score.cost_limits.enabled {
-            cx_out.say("Note: Cost tracking is disabled for this score. Enable it with cost_limits.enabled: true.\n")?;
+            cx_out.say(
+                "Note: Cost tracking is disabled for this score. Enable it with cost_limits.enabled: true.\n",
+            )?;
         }
     }
     let answer = submit(cx, &options, &path)?;
@@ -188,9 +193,7 @@ fn rejection(cx: &Context, answer: &Value, path: &std::path::Path) -> Stop {
         }
         failure
     } else if message.contains("shutting down") {
-        failure("rejected_shutdown")
-            .hint("Wait for shutdown to complete, then: mozart start")
-            .exit(TRY_LATER)
+        failure("rejected_shutdown").hint("Wait for shutdown to complete, then: mozart start").exit(TRY_LATER)
     } else if message.contains("is already") {
         failure("job_already_active")
             .hint(cx.command(&format!("status {id}")))
@@ -200,8 +203,7 @@ fn rejection(cx: &Context, answer: &Value, path: &std::path::Path) -> Stop {
     } else if message.starts_with("Failed to parse") {
         failure("rejected_config").hint(validate)
     } else if message.starts_with("Workspace parent directory does not exist") {
-        failure("rejected_workspace")
-            .hint("Create it with mkdir -p, or choose another one with --workspace.")
+        failure("rejected_workspace").hint("Create it with mkdir -p, or choose another one with --workspace.")
     } else if message.starts_with("Workspace") {
         failure("rejected_workspace").hint("Choose another one with --workspace.")
     } else {
