@@ -374,6 +374,7 @@ pub(crate) fn interrupted(message: &str) -> AttemptReport {
     }
 }
 
-fn ended() -> AttemptReport {
+/// It was asked to end before anything was started.
+pub(crate) fn ended() -> AttemptReport {
     AttemptReport { outcome: Outcome::Ended, evidence: Evidence::default() }
 }
