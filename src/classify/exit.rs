@@ -20,16 +20,33 @@ pub(super) fn code(number: Option<i32>, seen: &Seen<'_>, said: &str) -> Finding 
     let because = |what: String| if said.is_empty() { what } else { format!("{what}: {said}") };
     let Some(number) = number else {
         let delay = if words::killed_or_oom(seen.stderr_tail) { 60 } else { 10 };
-        return finding(ErrorCode::E999, Some(true), Some(delay), because("ended without an exit code".to_owned()));
+        return finding(
+            ErrorCode::E999,
+            Some(true),
+            Some(delay),
+            because("ended without an exit code".to_owned()),
+        );
     };
     let text = because(format!("exit code {number}"));
     match number {
         0 => finding(ErrorCode::E209, None, None, text),
         1 if seen.patterns.text_exit1_is_validation => finding(ErrorCode::E209, None, Some(0), text),
-        1 | 2 if words::refused_input(seen.stderr_tail) => finding(ErrorCode::E009, Some(false), Some(0), text),
+        1 | 2 if words::refused_input(seen.stderr_tail) => {
+            finding(ErrorCode::E009, Some(false), Some(0), text)
+        }
         124 => finding(ErrorCode::E001, None, None, text),
-        126 => finding(ErrorCode::E505, Some(false), Some(0), because("exit code 126, not executable".to_owned())),
-        127 => finding(ErrorCode::E505, Some(false), Some(0), because("exit code 127, command not found".to_owned())),
+        126 => finding(
+            ErrorCode::E505,
+            Some(false),
+            Some(0),
+            because("exit code 126, not executable".to_owned()),
+        ),
+        127 => finding(
+            ErrorCode::E505,
+            Some(false),
+            Some(0),
+            because("exit code 127, command not found".to_owned()),
+        ),
         129..=159 => signal(number - 128, seen),
         _ if (-64..0).contains(&number) => signal(-number, seen),
         _ => finding(ErrorCode::E009, None, None, text),
@@ -79,7 +96,9 @@ pub(super) fn spawn(error: &super::SpawnError<'_>) -> Finding {
     const ENOTDIR: i32 = 20;
     let directory = error.call.contains("chdir") || error.call.contains("cwd");
     let (code, retriable, delay, why) = match error.errno {
-        ENOENT | ENOTDIR | EACCES if directory => (ErrorCode::E603, None, None, "the working directory cannot be entered"),
+        ENOENT | ENOTDIR | EACCES if directory => {
+            (ErrorCode::E603, None, None, "the working directory cannot be entered")
+        }
         ENOTDIR => (ErrorCode::E603, None, None, "a part of the path is not a directory"),
         ENOENT => (ErrorCode::E505, None, None, "the program was not found"),
         EACCES | ENOEXEC => (ErrorCode::E505, None, None, "the program is not executable"),

@@ -120,7 +120,8 @@ pub fn classify(seen: &Seen<'_>) -> Verdict {
     if let Some(reason) = seen.killed_by {
         return failed(ended_by_us(reason));
     }
-    let success = seen.signal.is_none() && seen.exit_code.is_some_and(|code| seen.patterns.success_exit_codes.contains(&code));
+    let success = seen.signal.is_none()
+        && seen.exit_code.is_some_and(|code| seen.patterns.success_exit_codes.contains(&code));
     if success {
         return Verdict::Success;
     }
@@ -184,14 +185,17 @@ impl Statement {
         if !error.is_empty() {
             return error;
         }
-        let last = |text: &str| text.lines().map(str::trim).rfind(|line| !line.is_empty()).map(|line| cut(line, MAX_MESSAGE));
+        let last = |text: &str| {
+            text.lines().map(str::trim).rfind(|line| !line.is_empty()).map(|line| cut(line, MAX_MESSAGE))
+        };
         last(&self.said).or_else(|| last(&self.shown)).unwrap_or_default()
     }
 }
 
 fn last_lines(text: &str) -> String {
     let tail = tail_chars(text, LIMIT_TAIL);
-    let mut lines: Vec<&str> = tail.lines().rev().filter(|line| !line.trim().is_empty()).take(LIMIT_LINES).collect();
+    let mut lines: Vec<&str> =
+        tail.lines().rev().filter(|line| !line.trim().is_empty()).take(LIMIT_LINES).collect();
     lines.reverse();
     lines.join("\n")
 }
@@ -260,8 +264,14 @@ fn rate_limit(seen: &Seen<'_>, text: &Statement) -> Option<ErrorCode> {
 /// The line that speaks of the limit.
 fn limit_line(seen: &Seen<'_>, text: &Statement) -> String {
     let patterns = || seen.patterns.rate_limit.iter().chain(seen.score_patterns);
-    let speaks = |line: &&str| patterns().any(|pattern| pattern.is_match(line)) || words::quota(line) || words::rate_limit(line);
-    text.said.lines().chain(text.shown.lines()).find(speaks).map_or_else(|| text.line(seen), |line| line.trim().to_owned())
+    let speaks = |line: &&str| {
+        patterns().any(|pattern| pattern.is_match(line)) || words::quota(line) || words::rate_limit(line)
+    };
+    text.said
+        .lines()
+        .chain(text.shown.lines())
+        .find(speaks)
+        .map_or_else(|| text.line(seen), |line| line.trim().to_owned())
 }
 
 /// The most basic of several errors.

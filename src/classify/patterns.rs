@@ -46,6 +46,8 @@ impl Default for Patterns {
 impl Patterns {
     /// Compiles a list of patterns; the error names the first wrong one.
     pub fn compile(list: &[String]) -> Result<Vec<Regex>, String> {
-        list.iter().map(|text| pattern::compile(text, Flags { multi_line: true, ignore_case: true })).collect()
+        list.iter()
+            .map(|text| pattern::compile(text, Flags { multi_line: true, ignore_case: true }))
+            .collect()
     }
 }

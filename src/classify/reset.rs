@@ -56,10 +56,22 @@ fn clock(text: &str, now: &Zoned) -> Option<Duration> {
         Duration::try_from_secs_f64(seconds).ok().filter(|wait| !wait.is_zero())
     };
     let found = [
-        forms.http_date.captures_iter(text).find_map(|found| Some((found.get(0)?.start(), until(http_date(&found)?)?))),
-        forms.iso.captures_iter(text).find_map(|found| Some((found.get(0)?.start(), until(iso(&found, now)?)?))),
-        forms.epoch.captures_iter(text).find_map(|found| Some((found.get(0)?.start(), until(epoch(&found)?)?))),
-        forms.clock.captures_iter(text).find_map(|found| Some((found.get(0)?.start(), until(time_of_day(&found, now)?)?))),
+        forms
+            .http_date
+            .captures_iter(text)
+            .find_map(|found| Some((found.get(0)?.start(), until(http_date(&found)?)?))),
+        forms
+            .iso
+            .captures_iter(text)
+            .find_map(|found| Some((found.get(0)?.start(), until(iso(&found, now)?)?))),
+        forms
+            .epoch
+            .captures_iter(text)
+            .find_map(|found| Some((found.get(0)?.start(), until(epoch(&found)?)?))),
+        forms
+            .clock
+            .captures_iter(text)
+            .find_map(|found| Some((found.get(0)?.start(), until(time_of_day(&found, now)?)?))),
     ];
     found.into_iter().flatten().min_by_key(|(start, _)| *start).map(|(_, wait)| wait)
 }
@@ -79,7 +91,8 @@ fn iso(found: &Captures<'_>, now: &Zoned) -> Option<Timestamp> {
 
 fn epoch(found: &Captures<'_>) -> Option<Timestamp> {
     let number: i64 = found[1].parse().ok()?;
-    if found[1].len() == 13 { Timestamp::from_millisecond(number) } else { Timestamp::from_second(number) }.ok()
+    if found[1].len() == 13 { Timestamp::from_millisecond(number) } else { Timestamp::from_second(number) }
+        .ok()
 }
 
 /// The next time the clock shows `9pm`, `9:30 pm` or `21:00`.
@@ -93,7 +106,10 @@ fn time_of_day(found: &Captures<'_>, now: &Zoned) -> Option<Timestamp> {
         Some(afternoon) => hour % 12 + if afternoon { 12 } else { 0 },
     };
     let time = Time::new(hour, minute, 0, 0).ok()?;
-    let zone = found.get(4).and_then(|name| TimeZone::get(name.as_str()).ok()).unwrap_or_else(|| now.time_zone().clone());
+    let zone = found
+        .get(4)
+        .and_then(|name| TimeZone::get(name.as_str()).ok())
+        .unwrap_or_else(|| now.time_zone().clone());
     let here = now.with_time_zone(zone.clone());
     // A time that the clock skips becomes the next one that exists.
     let today = here.date().to_datetime(time).to_zoned(zone.clone()).ok()?;
@@ -113,7 +129,9 @@ fn relative(text: &str) -> Option<Duration> {
         let spoken = whole.starts_with(|c: char| c.is_ascii_alphabetic());
         spoken.then(|| length(&found["length"], named)).flatten()
     });
-    longest.max_by(f64::total_cmp).and_then(|seconds| Duration::try_from_secs_f64(seconds.min(MAX_WAIT.as_secs_f64())).ok())
+    longest
+        .max_by(f64::total_cmp)
+        .and_then(|seconds| Duration::try_from_secs_f64(seconds.min(MAX_WAIT.as_secs_f64())).ok())
 }
 
 /// `90`, `2m`, `1h 30m`, `2 minutes and 5 seconds` in seconds. A number without a unit only counts after `Retry-After`.
@@ -164,7 +182,8 @@ mod tests {
         check("resets in 3 hours", Some(10_800));
         check("limit resets in 45 minutes; retry after 10 s", Some(2700));
         check("try again in 3 days", Some(86_400));
-        for nothing in ["try again later", "wait 0 seconds", "retry 3", "after 5 minutes of work", "", "429"] {
+        for nothing in ["try again later", "wait 0 seconds", "retry 3", "after 5 minutes of work", "", "429"]
+        {
             check(nothing, None);
         }
     }

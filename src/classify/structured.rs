@@ -35,7 +35,9 @@ fn first_list(text: &str) -> Option<Vec<Value>> {
         let mut stream = serde_json::Deserializer::from_str(&text[at..]).into_iter::<Value>();
         match stream.next() {
             Some(Ok(value)) => {
-                if let Some(list) = value.get("errors").and_then(Value::as_array).filter(|list| !list.is_empty()) {
+                if let Some(list) =
+                    value.get("errors").and_then(Value::as_array).filter(|list| !list.is_empty())
+                {
                     return Some(list.clone());
                 }
                 at += stream.byte_offset().max(1);
@@ -65,18 +67,40 @@ fn classify(item: &Value) -> Finding {
 /// Code, and where it differs from the table: whether it is tried again, and after how many seconds.
 fn meaning(kind: &str, text: &str) -> (ErrorCode, Option<bool>, Option<u32>) {
     let any = |words: &[&str]| words.iter().any(|word| text.contains(word));
-    let limit = ["rate limit", "rate_limit", "quota", "too many requests", "429", "hit your limit", "limit exceeded", "daily limit"];
+    let limit = [
+        "rate limit",
+        "rate_limit",
+        "quota",
+        "too many requests",
+        "429",
+        "hit your limit",
+        "limit exceeded",
+        "daily limit",
+    ];
     let plain = |code| (code, None, None);
     match kind {
-        "system" if any(&limit) && any(&["capacity", "overloaded", "try again later", "unavailable"]) => plain(ErrorCode::E103),
+        "system" if any(&limit) && any(&["capacity", "overloaded", "try again later", "unavailable"]) => {
+            plain(ErrorCode::E103)
+        }
         "system" if any(&limit) => plain(super::words::limit_kind_of_error(text)),
-        "system" if any(&["unauthorized", "authentication", "invalid api key", "401", "403"]) => plain(ErrorCode::E502),
+        "system" if any(&["unauthorized", "authentication", "invalid api key", "401", "403"]) => {
+            plain(ErrorCode::E502)
+        }
         "user" if any(&["enoent", "command not found"]) => (ErrorCode::E505, Some(true), Some(30)),
         "user" if any(&["permission denied", "access denied"]) => plain(ErrorCode::E502),
         "user" if any(&["no such file", "not found"]) => plain(ErrorCode::E303),
         "tool" if any(&["mcp", "server"]) => plain(ErrorCode::E305),
         "tool" => (ErrorCode::E203, None, Some(10)),
-        _ if any(&["connection refused", "connection reset", "econnrefused", "etimedout", "network unreachable"]) => plain(ErrorCode::E901),
+        _ if any(&[
+            "connection refused",
+            "connection reset",
+            "econnrefused",
+            "etimedout",
+            "network unreachable",
+        ]) =>
+        {
+            plain(ErrorCode::E901)
+        }
         _ if any(&["dns", "getaddrinfo", "enotfound", "resolve"]) => plain(ErrorCode::E902),
         _ if any(&["ssl", "tls", "certificate", "handshake"]) => plain(ErrorCode::E903),
         _ if any(&["timeout", "timed out"]) => plain(ErrorCode::E001),

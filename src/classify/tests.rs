@@ -5,7 +5,9 @@ use proptest::prelude::*;
 use super::*;
 
 fn agent() -> Patterns {
-    let compiled = |list: &[&str]| Patterns::compile(&list.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>()).unwrap();
+    let compiled = |list: &[&str]| {
+        Patterns::compile(&list.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>()).unwrap()
+    };
     Patterns {
         rate_limit: compiled(&["rate.?limit", "hit your limit"]),
         auth: compiled(&["login required"]),
@@ -93,20 +95,45 @@ fn what_a_program_says_of_its_failure() {
     check("1", "", "Login required", "E502 stop 0 Login required");
     check("1", "", "deadline exceeded", "E001 retry 60 deadline exceeded");
     check("1", "", "getaddrinfo EAI_AGAIN api", "E902 retry 30 getaddrinfo EAI_AGAIN api");
-    check("1", "", "ssl certificate verification failed", "E903 retry 30 ssl certificate verification failed");
+    check(
+        "1",
+        "",
+        "ssl certificate verification failed",
+        "E903 retry 30 ssl certificate verification failed",
+    );
     check("1", "", "connect: connection refused", "E901 retry 30 connect: connection refused");
-    check("1", "", "ls: cannot access 'x': No such file or directory", "E009 retry 10 exit code 1: ls: cannot access 'x': No such file or directory");
+    check(
+        "1",
+        "",
+        "ls: cannot access 'x': No such file or directory",
+        "E009 retry 10 exit code 1: ls: cannot access 'x': No such file or directory",
+    );
     check("1", "", "line 401 of 403", "E009 retry 10 exit code 1: line 401 of 403");
 }
 
 #[test]
 fn rate_limits() {
-    check("1", "", "Error: rate limit, try again in 20s", "E103 wait 0 Error: rate limit, try again in 20s".replace("E103 wait 0", "E101 wait 20").as_str());
+    check(
+        "1",
+        "",
+        "Error: rate limit, try again in 20s",
+        "E103 wait 0 Error: rate limit, try again in 20s".replace("E103 wait 0", "E101 wait 20").as_str(),
+    );
     check("1", "", "HTTP 429", "E101 wait 0 HTTP 429");
     check("1", "", "overloaded, try again later", "E103 wait 0 overloaded, try again later");
     check("1", "You've hit your limit. resets 9pm", "", "E104 wait 3600 You've hit your limit. resets 9pm");
-    check("1", "", "daily usage limit reached; resets in 3 hours", "E104 wait 10800 daily usage limit reached; resets in 3 hours");
-    check("1", "", "processed 429 files over 503 pages", "E009 retry 10 exit code 1: processed 429 files over 503 pages");
+    check(
+        "1",
+        "",
+        "daily usage limit reached; resets in 3 hours",
+        "E104 wait 10800 daily usage limit reached; resets in 3 hours",
+    );
+    check(
+        "1",
+        "",
+        "processed 429 files over 503 pages",
+        "E009 retry 10 exit code 1: processed 429 files over 503 pages",
+    );
 }
 
 #[test]
@@ -116,12 +143,17 @@ fn work_about_rate_limits_is_not_a_rate_limit() {
     check("0", source, "", "success");
     assert_eq!(judged("1", "{\"result\": \"rate limit\"}", "", &agent(), true), "E009 retry 10 exit code 1");
     // Without patterns of its own, an instrument's plain output is no evidence at all.
-    assert_eq!(judged("1", "rate limit", "", &Patterns::default(), false), "E009 retry 10 exit code 1: rate limit");
+    assert_eq!(
+        judged("1", "rate limit", "", &Patterns::default(), false),
+        "E009 retry 10 exit code 1: rate limit"
+    );
 }
 
 #[test]
 fn structured_errors_and_the_root_cause() {
-    let json = |kind: &str, message: &str| format!("banner\n{{\"errors\": [{{\"type\": \"{kind}\", \"message\": \"{message}\"}}]}}");
+    let json = |kind: &str, message: &str| {
+        format!("banner\n{{\"errors\": [{{\"type\": \"{kind}\", \"message\": \"{message}\"}}]}}")
+    };
     check("1", &json("system", "Rate limit: 429"), "", "E101 wait 0 Rate limit: 429");
     check("1", &json("system", "quota, overloaded"), "", "E103 wait 0 quota, overloaded");
     check("1", &json("tool", "MCP server down"), "", "E305 stop 0 MCP server down");
@@ -135,14 +167,20 @@ fn structured_errors_and_the_root_cause() {
 
 #[test]
 fn rate_limit_exit_codes_and_events() {
-    let patterns = Patterns { rate_limit_exit_codes: vec![75], text_exit1_is_validation: true, ..Patterns::default() };
+    let patterns =
+        Patterns { rate_limit_exit_codes: vec![75], text_exit1_is_validation: true, ..Patterns::default() };
     assert_eq!(judged("75", "", "later please", &patterns, false), "E101 wait 0 later please");
     assert_eq!(judged("1", "", "", &patterns, false), "E209 retry 0 exit code 1");
 }
 
 #[test]
 fn messages_are_clean_single_lines() {
-    check("1", "", "\u{1b}[31mkey sk-ant-api03-abcdefghijkl\u{1b}[0m\twrong", "E009 retry 10 exit code 1: key [REDACTED_ANTHROPIC_KEY] wrong");
+    check(
+        "1",
+        "",
+        "\u{1b}[31mkey sk-ant-api03-abcdefghijkl\u{1b}[0m\twrong",
+        "E009 retry 10 exit code 1: key [REDACTED_ANTHROPIC_KEY] wrong",
+    );
 }
 
 proptest! {

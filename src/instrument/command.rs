@@ -107,7 +107,9 @@ pub enum StdinSource {
 #[non_exhaustive]
 pub enum CommandError {
     /// E505.
-    #[error("`{program}` was not found on PATH ({path}) for instrument `{instrument}`: install it, or add its directory to the PATH of the conductor")]
+    #[error(
+        "`{program}` was not found on PATH ({path}) for instrument `{instrument}`: install it, or add its directory to the PATH of the conductor"
+    )]
     NotFound {
         /// As in the profile.
         program: String,
@@ -117,7 +119,9 @@ pub enum CommandError {
         instrument: String,
     },
     /// E505.
-    #[error("`{program}` of instrument `{instrument}` is not an executable file: check the path and its permissions")]
+    #[error(
+        "`{program}` of instrument `{instrument}` is not an executable file: check the path and its permissions"
+    )]
     NotExecutable {
         /// As in the profile.
         program: String,
@@ -125,19 +129,25 @@ pub enum CommandError {
         instrument: String,
     },
     /// E301.
-    #[error("instrument `{instrument}` is of kind http, which this build cannot run: use an instrument of kind cli")]
+    #[error(
+        "instrument `{instrument}` is of kind http, which this build cannot run: use an instrument of kind cli"
+    )]
     Http {
         /// Profile.
         instrument: String,
     },
     /// E602.
-    #[error("the prompt for instrument `{instrument}` contains a NUL byte, which no argument can carry: remove it from the template or the injected text")]
+    #[error(
+        "the prompt for instrument `{instrument}` contains a NUL byte, which no argument can carry: remove it from the template or the injected text"
+    )]
     NulInPrompt {
         /// Profile.
         instrument: String,
     },
     /// E604.
-    #[error("argument or variable `{name}` of instrument `{instrument}` contains a NUL byte: remove it from the score or the profile")]
+    #[error(
+        "argument or variable `{name}` of instrument `{instrument}` contains a NUL byte: remove it from the score or the profile"
+    )]
     NulInArgument {
         /// Which.
         name: String,
@@ -162,7 +172,9 @@ impl CommandError {
 /// Builds the call of a sheet's program.
 pub fn command(call: &Call<'_>) -> Result<Invocation, CommandError> {
     let instrument = || call.profile.name.clone();
-    let Some(command) = &call.profile.command else { return Err(CommandError::Http { instrument: instrument() }) };
+    let Some(command) = &call.profile.command else {
+        return Err(CommandError::Http { instrument: instrument() });
+    };
     let mut warnings = Vec::new();
     let env = environment_of(call, command, &mut warnings);
     let timeout = call.settings.timeout.unwrap_or(call.profile.default_timeout);
@@ -179,12 +191,18 @@ pub fn command(call: &Call<'_>) -> Result<Invocation, CommandError> {
         return Err(if call.prompt.contains('\0') {
             CommandError::NulInPrompt { instrument: instrument() }
         } else {
-            let name = argv.iter().find(|argument| argument.contains('\0')).map(|text| text.replace('\0', "\u{2400}"));
+            let name = argv
+                .iter()
+                .find(|argument| argument.contains('\0'))
+                .map(|text| text.replace('\0', "\u{2400}"));
             CommandError::NulInArgument { name: name.unwrap_or_default(), instrument: instrument() }
         });
     }
     if let Some((name, _)) = env.iter().find(|(name, value)| name.contains('\0') || value.contains('\0')) {
-        return Err(CommandError::NulInArgument { name: name.replace('\0', "\u{2400}"), instrument: instrument() });
+        return Err(CommandError::NulInArgument {
+            name: name.replace('\0', "\u{2400}"),
+            instrument: instrument(),
+        });
     }
     Ok(Invocation {
         argv,
@@ -232,7 +250,10 @@ fn leading_arguments(argv: &mut Vec<String>, call: &Call<'_>, command: &Command,
     pair(&command.model_flag, settings.model.clone().or_else(|| call.profile.default_model.clone()));
     pair(&command.timeout_flag, Some(timeout.as_secs().max(1).to_string()));
     pair(&command.working_dir_flag, Some(call.cwd.to_string_lossy().into_owned()));
-    pair(&command.system_prompt_flag, settings.system_prompt_file.as_ref().map(|file| file.to_string_lossy().into_owned()));
+    pair(
+        &command.system_prompt_flag,
+        settings.system_prompt_file.as_ref().map(|file| file.to_string_lossy().into_owned()),
+    );
     let tools = (!settings.allowed_tools.is_empty()).then(|| settings.allowed_tools.join(","));
     pair(&command.allowed_tools_flag, tools);
 }
@@ -323,7 +344,10 @@ pub fn find_program(name: &str, path: Option<&str>, cwd: &Path) -> Option<PathBu
         return Some(cwd.join(name)).filter(|file| is_executable(file));
     }
     let folders = path.unwrap_or("/usr/local/bin:/usr/bin:/bin").split(':');
-    folders.filter(|folder| folder.starts_with('/')).map(|folder| Path::new(folder).join(name)).find(|file| is_executable(file))
+    folders
+        .filter(|folder| folder.starts_with('/'))
+        .map(|folder| Path::new(folder).join(name))
+        .find(|file| is_executable(file))
 }
 
 fn is_executable(file: &Path) -> bool {

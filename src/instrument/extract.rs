@@ -63,7 +63,8 @@ fn head(stdout: &Path) -> String {
 }
 
 fn lossy(bytes: Vec<u8>) -> String {
-    let text = String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
+    let text = String::from_utf8(bytes)
+        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
     crate::util::text::head_bytes(&text, MAX_RESULT).to_owned()
 }
 
@@ -73,11 +74,13 @@ fn json(output: &Output, success: bool, stdout: &Path) -> Extracted {
         _ = file.take(MAX_JSON + 1).read_to_end(&mut bytes);
     }
     if bytes.len() as u64 > MAX_JSON {
-        let warnings = vec![format!("stdout is larger than {} MiB: read as text instead of JSON", MAX_JSON >> 20)];
+        let warnings =
+            vec![format!("stdout is larger than {} MiB: read as text instead of JSON", MAX_JSON >> 20)];
         return Extracted { warnings, ..plain(stdout) };
     }
     let Some(root) = document(&bytes) else {
-        let warnings = if bytes.is_empty() { Vec::new() } else { vec!["stdout is not JSON: read as text".to_owned()] };
+        let warnings =
+            if bytes.is_empty() { Vec::new() } else { vec!["stdout is not JSON: read as text".to_owned()] };
         return Extracted { result: lossy(bytes), warnings, ..Extracted::default() };
     };
     let mut found = Extracted { structured: true, ..Extracted::default() };
@@ -103,7 +106,10 @@ fn document(bytes: &[u8]) -> Option<Value> {
     if let Ok(root) = serde_json::from_slice(bytes) {
         return Some(root);
     }
-    let mut starts: Vec<usize> = memchr::memchr_iter(b'\n', bytes).map(|at| at + 1).filter(|at| bytes.get(*at) == Some(&b'{')).collect();
+    let mut starts: Vec<usize> = memchr::memchr_iter(b'\n', bytes)
+        .map(|at| at + 1)
+        .filter(|at| bytes.get(*at) == Some(&b'{'))
+        .collect();
     if bytes.first() == Some(&b'{') {
         starts.insert(0, 0);
     }
@@ -153,10 +159,21 @@ fn jsonl(output: &Output, success: bool, stdout: &Path) -> Extracted {
             if let Some(kind) = output.rate_limit_event_type.as_deref()
                 && is_event(&event, Some(kind), &output.rate_limit_event_filter)
             {
-                found.rate_limit_event = Some(crate::util::text::head_bytes(&event.to_string(), 4096).to_owned());
+                found.rate_limit_event =
+                    Some(crate::util::text::head_bytes(&event.to_string(), 4096).to_owned());
             }
-            add_tokens(&mut found.input_tokens, output.input_tokens_path.as_ref(), &event, output.aggregate_tokens);
-            add_tokens(&mut found.output_tokens, output.output_tokens_path.as_ref(), &event, output.aggregate_tokens);
+            add_tokens(
+                &mut found.input_tokens,
+                output.input_tokens_path.as_ref(),
+                &event,
+                output.aggregate_tokens,
+            );
+            add_tokens(
+                &mut found.output_tokens,
+                output.output_tokens_path.as_ref(),
+                &event,
+                output.aggregate_tokens,
+            );
         });
     }
     if dropped > 0 {

@@ -14,7 +14,9 @@ mod registry;
 #[cfg(test)]
 mod tests;
 
-pub use command::{Call, CommandError, Invocation, MAX_ARGUMENT, Settings, StdinSource, command, find_program};
+pub use command::{
+    Call, CommandError, Invocation, MAX_ARGUMENT, Settings, StdinSource, command, find_program,
+};
 pub use environment::Environment;
 pub use extract::{Extracted, extract};
 pub use path::DotPath;

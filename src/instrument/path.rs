@@ -114,7 +114,9 @@ mod tests {
     #[test]
     fn paths_reach_values() {
         let root = json!({"a": {"b": [1, null, {"c": 2}], "x": {"n": 3}, "y": {"n": 4}}, "z": null});
-        let find = |path: &str| DotPath::parse(path).unwrap().all(&root).iter().map(ToString::to_string).collect::<Vec<_>>();
+        let find = |path: &str| {
+            DotPath::parse(path).unwrap().all(&root).iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
         assert_eq!(find("a.b[0]"), ["1"]);
         assert_eq!(find("a.b[2].c"), ["2"]);
         assert_eq!(find("a.*.n"), ["3", "4"]);

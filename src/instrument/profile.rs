@@ -282,21 +282,26 @@ impl Profile {
         }
         match (&file.kind, &file.cli, &file.http) {
             (Kind::Cli, None, _) => {
-                return Err(format!("instrument '{name}' has kind=cli but no cli profile: add a `cli:` section"));
+                return Err(format!(
+                    "instrument '{name}' has kind=cli but no cli profile: add a `cli:` section"
+                ));
             }
             (Kind::Http, _, None) => {
-                return Err(format!("instrument '{name}' has kind=http but no http profile: add an `http:` section"));
+                return Err(format!(
+                    "instrument '{name}' has kind=http but no http profile: add an `http:` section"
+                ));
             }
             (Kind::Cli | Kind::Http, ..) => (),
         }
         if file.models.iter().any(|model| !model.is_valid()) {
-            return Err("a model needs a name, sizes and `max_concurrent` from 1, and prices from 0".to_owned());
+            return Err(
+                "a model needs a name, sizes and `max_concurrent` from 1, and prices from 0".to_owned()
+            );
         }
         let default_timeout = match file.default_timeout_seconds {
             None => DEFAULT_TIMEOUT,
-            Some(seconds) if seconds > 0.0 => {
-                Duration::try_from_secs_f64(seconds).map_err(|_| "`default_timeout_seconds` is too large".to_owned())?
-            }
+            Some(seconds) if seconds > 0.0 => Duration::try_from_secs_f64(seconds)
+                .map_err(|_| "`default_timeout_seconds` is too large".to_owned())?,
             Some(_) => return Err("`default_timeout_seconds` must be greater than 0".to_owned()),
         };
         let cli = if file.kind == Kind::Cli { file.cli } else { None };
@@ -344,7 +349,9 @@ impl Model {
 }
 
 fn patterns(errors: &Errors) -> Result<Patterns, String> {
-    let compiled = |key: &str, list: &[String]| Patterns::compile(list).map_err(|error| format!("`cli.errors.{key}`: {error}"));
+    let compiled = |key: &str, list: &[String]| {
+        Patterns::compile(list).map_err(|error| format!("`cli.errors.{key}`: {error}"))
+    };
     Ok(Patterns {
         success_exit_codes: errors.success_exit_codes.clone().unwrap_or_else(|| vec![0]),
         rate_limit_exit_codes: errors.rate_limit_exit_codes.clone(),

@@ -112,11 +112,17 @@ impl Registry {
                     let warn = |message: String| Warning { path: path.clone(), message };
                     warnings.extend(profile.remark().map(&warn));
                     if let Some(other) = here.insert(profile.name.clone(), path.clone()) {
-                        warnings.push(warn(format!("replaces instrument '{}' of {}", profile.name, other.display())));
+                        warnings.push(warn(format!(
+                            "replaces instrument '{}' of {}",
+                            profile.name,
+                            other.display()
+                        )));
                     }
                     self.profiles.insert(profile.name.clone(), Arc::new(profile));
                 }
-                Err(message) => warnings.push(Warning { path, message: format!("profile skipped: {message}") }),
+                Err(message) => {
+                    warnings.push(Warning { path, message: format!("profile skipped: {message}") })
+                }
             }
         }
     }
@@ -140,7 +146,11 @@ fn home_folder(home: &Path) -> PathBuf {
 }
 
 fn project_folder(start: &Path) -> Option<PathBuf> {
-    start.ancestors().map(|folder| folder.join(".mozart")).find(|folder| folder.is_dir()).map(|folder| folder.join("instruments"))
+    start
+        .ancestors()
+        .map(|folder| folder.join(".mozart"))
+        .find(|folder| folder.is_dir())
+        .map(|folder| folder.join("instruments"))
 }
 
 #[cfg(test)]
@@ -169,7 +179,9 @@ mod tests {
     }
 
     fn profile(name: &str, executable: &str) -> String {
-        format!("name: {name}\ndisplay_name: X\nkind: cli\ncli: {{command: {{executable: {executable}}}, output: {{}}}}\n")
+        format!(
+            "name: {name}\ndisplay_name: X\nkind: cli\ncli: {{command: {{executable: {executable}}}, output: {{}}}}\n"
+        )
     }
 
     #[test]

@@ -63,7 +63,9 @@ fn truncate(text: StringInput<'_>, args: Rest<Value>, kwargs: Kwargs) -> Result<
     let text = text.as_str();
     let end_length = end.chars().count();
     if length < end_length {
-        return Err(invalid(format!("truncate: length {length} is shorter than the end text ({end_length})")));
+        return Err(invalid(format!(
+            "truncate: length {length} is shorter than the end text ({end_length})"
+        )));
     }
     if text.chars().count() <= length.saturating_add(leeway) {
         return Ok(text.to_owned());
@@ -206,7 +208,10 @@ fn join(
             None => item,
         };
         if item.kind() == ValueKind::Undefined {
-            return Err(Error::new(ErrorKind::UndefinedError, format!("item {position} of the joined list is undefined")));
+            return Err(Error::new(
+                ErrorKind::UndefinedError,
+                format!("item {position} of the joined list is undefined"),
+            ));
         }
         if position > 0 {
             out.push_str(&separator);

@@ -23,7 +23,10 @@ pub(super) fn tojson(value: &Value, indent: Option<usize>, kwargs: Kwargs) -> Re
 
 fn write(out: &mut String, value: &Value, indent: Option<usize>, depth: usize) -> Result<(), Error> {
     if depth > MAX_DEPTH || out.len() > super::MAX_OUTPUT {
-        return Err(Error::new(ErrorKind::BadSerialization, "the value is nested too deeply or too large for JSON"));
+        return Err(Error::new(
+            ErrorKind::BadSerialization,
+            "the value is nested too deeply or too large for JSON",
+        ));
     }
     match value.kind() {
         ValueKind::None => out.push_str("null"),
@@ -33,7 +36,9 @@ fn write(out: &mut String, value: &Value, indent: Option<usize>, depth: usize) -
         ValueKind::String => write_text(out, value.as_str().unwrap_or_default()),
         ValueKind::Seq | ValueKind::Iterable => {
             let items: Vec<Value> = value.try_iter()?.collect();
-            write_all(out, ('[', ']'), items.len(), indent, depth, |out, at| write(out, &items[at], indent, depth + 1))?;
+            write_all(out, ('[', ']'), items.len(), indent, depth, |out, at| {
+                write(out, &items[at], indent, depth + 1)
+            })?;
         }
         ValueKind::Map => {
             let mut keys: Vec<Value> = value.try_iter()?.collect();
@@ -44,7 +49,12 @@ fn write(out: &mut String, value: &Value, indent: Option<usize>, depth: usize) -
                 write(out, &value.get_item(&keys[at])?, indent, depth + 1)
             })?;
         }
-        kind => return Err(Error::new(ErrorKind::BadSerialization, format!("a value of type {kind} has no JSON form"))),
+        kind => {
+            return Err(Error::new(
+                ErrorKind::BadSerialization,
+                format!("a value of type {kind} has no JSON form"),
+            ));
+        }
     }
     Ok(())
 }
@@ -95,7 +105,12 @@ fn write_key(out: &mut String, key: &Value) -> Result<(), Error> {
             write(out, key, None, 0)?;
             out.push('"');
         }
-        kind => return Err(Error::new(ErrorKind::BadSerialization, format!("a key of type {kind} has no JSON form"))),
+        kind => {
+            return Err(Error::new(
+                ErrorKind::BadSerialization,
+                format!("a key of type {kind} has no JSON form"),
+            ));
+        }
     }
     Ok(())
 }

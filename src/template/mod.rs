@@ -64,7 +64,10 @@ fn run(template: &str, vars: &Vars, undefined: UndefinedBehavior) -> Result<Stri
     let mut out = Capped { text: Vec::with_capacity(template.len()), full: false };
     let result = compiled.render_captured_to(object::context(vars), &mut out).map(drop);
     if out.full {
-        return Err(RenderError { message: format!("the rendered text is larger than {} MiB", MAX_OUTPUT >> 20), line: None });
+        return Err(RenderError {
+            message: format!("the rendered text is larger than {} MiB", MAX_OUTPUT >> 20),
+            line: None,
+        });
     }
     result.map_err(|error| explain(&error))?;
     Ok(String::from_utf8(out.text).expect("the engine writes whole pieces of text"))
@@ -75,7 +78,8 @@ fn prepared(template: &str) -> Result<String, RenderError> {
     let text = template.replace("\r\n", "\n").replace('\r', "\n");
     match nesting::too_deep(&text) {
         Some(line) => {
-            let message = "an expression or a block is nested too deeply: split it with `{% set %}`".to_owned();
+            let message =
+                "an expression or a block is nested too deeply: split it with `{% set %}`".to_owned();
             Err(RenderError { message, line: Some(line) })
         }
         None => Ok(text),
@@ -111,7 +115,12 @@ fn print(out: &mut Output<'_>, _state: &mut State<'_, '_>, value: &Value) -> Res
 }
 
 /// Methods of Python's strings, lists and dicts.
-fn method(state: &mut State<'_, '_>, value: &Value, name: &str, args: &[Value]) -> Result<Value, minijinja::Error> {
+fn method(
+    state: &mut State<'_, '_>,
+    value: &Value,
+    name: &str,
+    args: &[Value],
+) -> Result<Value, minijinja::Error> {
     if matches!(name, "append" | "extend" | "insert" | "pop" | "update" | "remove" | "clear" | "setdefault") {
         let message = format!(
             "`.{name}()` would change a value, and values in templates are constant: \

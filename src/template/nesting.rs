@@ -97,7 +97,9 @@ fn tag(text: &str, opened_by: u8) -> (usize, bool) {
                 operators += 1;
             }
             b')' | b']' | b'}' => depth = depth.saturating_sub(1),
-            b'.' | b'|' | b'+' | b'-' | b'*' | b'/' | b'%' | b'~' | b'<' | b'>' | b'=' | b'!' => operators += 1,
+            b'.' | b'|' | b'+' | b'-' | b'*' | b'/' | b'%' | b'~' | b'<' | b'>' | b'=' | b'!' => {
+                operators += 1
+            }
             b'n' | b'a' | b'o' | b'i' if starts_word(bytes, at) => operators += 1,
             _ => (),
         }
@@ -132,7 +134,14 @@ mod tests {
     #[test]
     fn ordinary_templates_pass_and_monsters_name_their_line() {
         let long_list = format!("{{{{ [{}] }}}}", "'a', ".repeat(5000));
-        for good in ["", "{{ {'a': {'b': '}}('}} }}", "{% raw %}{{ ((((((((((", "{# ((((( #}{", "{{ '(' }} ((((", &long_list] {
+        for good in [
+            "",
+            "{{ {'a': {'b': '}}('}} }}",
+            "{% raw %}{{ ((((((((((",
+            "{# ((((( #}{",
+            "{{ '(' }} ((((",
+            &long_list,
+        ] {
             assert_eq!(too_deep(good), None, "{good}");
         }
         for bad in [

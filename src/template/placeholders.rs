@@ -53,11 +53,14 @@ fn field(field: &str, vars: &Vars) -> Result<String, String> {
     if format.is_empty() {
         return Ok(value);
     }
-    let width: Option<usize> = format.strip_suffix('d').filter(|width| width.len() <= 3).and_then(|width| {
-        if width.is_empty() { Some(0) } else { width.parse().ok() }
-    });
+    let width: Option<usize> = format
+        .strip_suffix('d')
+        .filter(|width| width.len() <= 3)
+        .and_then(|width| if width.is_empty() { Some(0) } else { width.parse().ok() });
     let (Some(width), Ok(number)) = (width, value.parse::<i128>()) else {
-        return Err(format!("placeholder {{{field}}}: only whole numbers as {{{name}:03d}} can be formatted"));
+        return Err(format!(
+            "placeholder {{{field}}}: only whole numbers as {{{name}:03d}} can be formatted"
+        ));
     };
     Ok(if format.starts_with('0') { format!("{number:0width$}") } else { format!("{number:width$}") })
 }
@@ -92,7 +95,8 @@ pub fn expand_command(text: &str, vars: &Vars) -> String {
     let mut rest = text;
     while let Some(c) = rest.chars().next() {
         let place = places.last().copied().unwrap_or(Place::Plain { substitution: false, parens: 0 });
-        if c == '\n' && !heredocs.is_empty() && !matches!(place, Place::Single | Place::Double | Place::Ansi) {
+        if c == '\n' && !heredocs.is_empty() && !matches!(place, Place::Single | Place::Double | Place::Ansi)
+        {
             if place == Place::Comment {
                 places.pop();
             }
@@ -311,7 +315,10 @@ mod tests {
         check_path("{themes}", Err("unknown placeholder {themes} in path"));
         check_path("{}", Err("Use named placeholders like {workspace}"));
         check_path("{0}", Err("Use named placeholders like {workspace}"));
-        check_path("{workspace:02d}", Err("placeholder {workspace:02d}: only whole numbers as {workspace:03d} can be formatted"));
+        check_path(
+            "{workspace:02d}",
+            Err("placeholder {workspace:02d}: only whole numbers as {workspace:03d} can be formatted"),
+        );
         check_path("a}", Err("single `}` in path `a}`: write `}}` for the character itself"));
         check_path("a{b", Err("`{` without `}` in path `a{b`"));
     }
@@ -334,7 +341,12 @@ mod tests {
     #[test]
     fn only_known_names_are_placeholders() {
         for same in [
-            "echo ${workspace:-none} ${workspace}", "awk '{print $1}'", "mv a.{txt,md}", "{nope}", "f() { x; }", "{themes}",
+            "echo ${workspace:-none} ${workspace}",
+            "awk '{print $1}'",
+            "mv a.{txt,md}",
+            "{nope}",
+            "f() { x; }",
+            "{themes}",
             "echo \"${workspace}\"",
         ] {
             check_command(same, same);
@@ -348,7 +360,10 @@ mod tests {
             "python3 <<'PY'\ndon't({workspace!r}) \"{workspace}\"\nPY\necho {workspace}",
             "python3 <<'PY'\ndon't({workspace!r}) \"/w s\"\nPY\necho '/w s'",
         );
-        check_command("cat <<-E\n${workspace} {q}\n\tE\n'{workspace}'", "cat <<-E\n${workspace} it's \"\\$x\"\n\tE\n'/w s'");
+        check_command(
+            "cat <<-E\n${workspace} {q}\n\tE\n'{workspace}'",
+            "cat <<-E\n${workspace} it's \"\\$x\"\n\tE\n'/w s'",
+        );
         check_command("cat <<< {workspace}\n{workspace}", "cat <<< '/w s'\n'/w s'");
     }
 

@@ -82,7 +82,13 @@ pub fn measure(prompt: &str) -> Metrics {
 
 /// The body of a sheet whose score gives no template.
 #[must_use]
-pub fn default_body(sheet: u32, total: u32, items: (u64, u64), stakes: &str, thinking_method: &str) -> String {
+pub fn default_body(
+    sheet: u32,
+    total: u32,
+    items: (u64, u64),
+    stakes: &str,
+    thinking_method: &str,
+) -> String {
     let first = format!("Processing sheet {sheet} of {total} (items {}-{})", items.0, items.1);
     joined([first, stakes.to_owned(), thinking_method.to_owned()])
 }
@@ -120,7 +126,10 @@ fn section(heading: &str, texts: &[String]) -> String {
 
 fn preamble(parts: &PromptParts<'_>) -> String {
     let mut lines = vec![
-        format!("You work on sheet {} of {} of a job that runs unattended; nobody can answer questions.", parts.sheet, parts.total),
+        format!(
+            "You work on sheet {} of {} of a job that runs unattended; nobody can answer questions.",
+            parts.sheet, parts.total
+        ),
         format!("Workspace: {}", parts.workspace),
         "Put everything you produce into the workspace.".to_owned(),
         "Leave no process running in the background when you are done.".to_owned(),
@@ -129,7 +138,10 @@ fn preamble(parts: &PromptParts<'_>) -> String {
         lines.push("The requirements at the end are checked by a program when you finish.".to_owned());
     }
     if parts.concurrent {
-        lines.push("Other sheets may work in the same workspace at this moment: change only what is yours.".to_owned());
+        lines.push(
+            "Other sheets may work in the same workspace at this moment: change only what is yours."
+                .to_owned(),
+        );
     }
     if parts.retry_count > 0 {
         lines.push(format!(
@@ -199,7 +211,10 @@ fn failed_rule(rule: &RuleResult) -> String {
         line.push_str(&format!("\n  - expected: `{}`", cut(pattern, 200)));
     }
     let category = rule.failure_category.as_deref().unwrap_or("failed");
-    line.push_str(&format!("\n  - {category}: {}", rule.failure_reason.as_deref().unwrap_or("no reason recorded")));
+    line.push_str(&format!(
+        "\n  - {category}: {}",
+        rule.failure_reason.as_deref().unwrap_or("no reason recorded")
+    ));
     if let Some(fix) = &rule.suggested_fix {
         line.push_str(&format!("\n  - try: {fix}"));
     }
@@ -283,7 +298,11 @@ mod tests {
     #[test]
     fn parts_stand_in_order() {
         let requirements = [
-            Requirement { rule_type: "file_exists".into(), path: Some("/w/a".into()), ..Requirement::default() },
+            Requirement {
+                rule_type: "file_exists".into(),
+                path: Some("/w/a".into()),
+                ..Requirement::default()
+            },
             Requirement {
                 rule_type: "command_succeeds".into(),
                 description: Some("tests pass".into()),
@@ -291,7 +310,8 @@ mod tests {
                 ..Requirement::default()
             },
         ];
-        let (skills, context, extensions) = (["skill".to_owned()], ["c1".to_owned(), String::new(), "c2".to_owned()], ["ext".to_owned()]);
+        let (skills, context, extensions) =
+            (["skill".to_owned()], ["c1".to_owned(), String::new(), "c2".to_owned()], ["ext".to_owned()]);
         let parts = PromptParts {
             skills: &skills,
             context: &context,
@@ -300,7 +320,9 @@ mod tests {
             concurrent: true,
             ..parts()
         };
-        check(&parts, expect![[r#"
+        check(
+            &parts,
+            expect![[r#"
             <mozart-preamble>
             You work on sheet 2 of 3 of a job that runs unattended; nobody can answer questions.
             Workspace: /w
@@ -330,7 +352,8 @@ mod tests {
             2. **tests pass**
                This command must succeed: `xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx...`
 
-            ext"#]]);
+            ext"#]],
+        );
     }
 
     #[test]
@@ -341,7 +364,9 @@ mod tests {
             validations: results(),
         };
         let parts = PromptParts { retry_count: 1, previous: Some(&previous), ..parts() };
-        check(&parts, expect![[r#"
+        check(
+            &parts,
+            expect![[r#"
             <mozart-preamble>
             You work on sheet 2 of 3 of a job that runs unattended; nobody can answer questions.
             Workspace: /w
@@ -366,7 +391,8 @@ mod tests {
             The end of its error output:
             ```
             warning: x
-            ```"#]]);
+            ```"#]],
+        );
     }
 
     #[test]
@@ -397,10 +423,7 @@ mod tests {
 
     #[test]
     fn sizes() {
-        assert_eq!(
-            measure("äöü xy\nz"),
-            Metrics { characters: 8, estimated_tokens: 2, lines: 2, words: 3 }
-        );
+        assert_eq!(measure("äöü xy\nz"), Metrics { characters: 8, estimated_tokens: 2, lines: 2, words: 3 });
         assert_eq!(default_body(1, 2, (1, 5), "", "think"), "Processing sheet 1 of 2 (items 1-5)\n\nthink");
     }
 }

@@ -22,7 +22,8 @@ const PATTERNS: [(&str, &str); 9] = [
 ];
 
 /// A key block without an end was cut off: everything after its head goes.
-const PRIVATE_KEY: &str = r"(?s)-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY-----.*?(?:-----END [A-Z0-9 ]{0,40}PRIVATE KEY-----|\z)";
+const PRIVATE_KEY: &str =
+    r"(?s)-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY-----.*?(?:-----END [A-Z0-9 ]{0,40}PRIVATE KEY-----|\z)";
 
 fn scanner() -> &'static Regex {
     static SCANNER: OnceLock<Regex> = OnceLock::new();
@@ -59,8 +60,17 @@ fn replacement(found: &Captures<'_>) -> String {
 /// Counters of tokens (`input_tokens`, `token_count`) are not secrets.
 #[must_use]
 pub fn is_secret_name(name: &str) -> bool {
-    const MARKS: [&str; 9] =
-        ["api_key", "apikey", "api-key", "secret", "password", "credential", "bearer", "authorization", "auth"];
+    const MARKS: [&str; 9] = [
+        "api_key",
+        "apikey",
+        "api-key",
+        "secret",
+        "password",
+        "credential",
+        "bearer",
+        "authorization",
+        "auth",
+    ];
     let name = name.to_lowercase();
     let counter = name.contains("tokens") || name.contains("token_count");
     MARKS.iter().any(|mark| name.contains(mark)) || (name.contains("token") && !counter)

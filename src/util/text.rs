@@ -240,7 +240,10 @@ mod tests {
 
     #[test]
     fn terminal_sequences_go_and_words_stay() {
-        assert_eq!(strip_controls("\u{1b}[1;31mred\u{1b}[0m\r\n\u{1b}]0;title\u{7}x\u{1b}]8;;u\u{1b}\\y"), "red\nxy");
+        assert_eq!(
+            strip_controls("\u{1b}[1;31mred\u{1b}[0m\r\n\u{1b}]0;title\u{7}x\u{1b}]8;;u\u{1b}\\y"),
+            "red\nxy"
+        );
         assert_eq!(first_line("\n  \u{1b}[31mError:\u{1b}[0m no\nmore", 80), "Error: no");
     }
 
@@ -273,7 +276,9 @@ mod tests {
 
     #[test]
     fn durations_that_people_type() {
-        for (text, seconds) in [("30s", 30), ("5m", 300), ("2h30m", 9000), ("1h30m15s", 5415), ("90", 90), ("1h 5m", 3900)] {
+        for (text, seconds) in
+            [("30s", 30), ("5m", 300), ("2h30m", 9000), ("1h30m15s", 5415), ("90", 90), ("1h 5m", 3900)]
+        {
             assert_eq!(parse_duration(text), Some(Duration::from_secs(seconds)), "{text}");
         }
         for text in ["", "x", "5x", "m5", "5m5m", "1m2", "-5", "99999999999999999999d"] {

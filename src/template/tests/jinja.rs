@@ -28,9 +28,15 @@ fn values_filters_and_statements_print_as_in_jinja2() {
         ("{{ 'hello world foo-bar'|title }}", "Hello World Foo-Bar"),
         ("{{ \"it's o'neil\"|title }}", "It's O'neil"),
         ("{{ 'a b  c'|wordcount }}", "3"),
-        ("{{ 7/2 }} {{ 8/2 }} {{ 7//2 }} {{ -7//2 }} {{ -7%3 }} {{ 2**3 }} {{ 2**-1 }}", "3.5 4.0 3 -4 2 8 0.5"),
+        (
+            "{{ 7/2 }} {{ 8/2 }} {{ 7//2 }} {{ -7//2 }} {{ -7%3 }} {{ 2**3 }} {{ 2**-1 }}",
+            "3.5 4.0 3 -4 2 8 0.5",
+        ),
         ("{{ (1,2) }} {{ (1,) }} {{ [] }} {{ {} }} {{ {1:'a'} }}", "(1, 2) (1,) [] {} {1: 'a'}"),
-        ("{{ \"a'b\" }} {{ [\"a'b\", 'c\"d', \"e'f\\\"g\", 'h\\n', 'é'] }}", "a'b [\"a'b\", 'c\"d', 'e\\'f\"g', 'h\\n', 'é']"),
+        (
+            "{{ \"a'b\" }} {{ [\"a'b\", 'c\"d', \"e'f\\\"g\", 'h\\n', 'é'] }}",
+            "a'b [\"a'b\", 'c\"d', 'e\\'f\"g', 'h\\n', 'é']",
+        ),
         ("{{ '%s-%d'|format('a', 3) }}", "a-3"),
         ("{{ '%05.2f|%-5s|%x'|format(3.14159,'ab',255) }}", "03.14|ab   |ff"),
         ("{{ '{} {:>5} {x}'.format(1, 'a', x=3) }}", "1     a 3"),
@@ -38,7 +44,10 @@ fn values_filters_and_statements_print_as_in_jinja2() {
         ("{{ 'a\nb\n\nc\n'|indent(2, true) }}|", "  a\n  b\n\n  c\n|"),
         ("{{ [3,1,2]|sort }} {{ ['b','A','c']|sort }}", "[1, 2, 3] ['A', 'b', 'c']"),
         ("{{ {'b':1,'a':2}|dictsort }}", "[('a', 2), ('b', 1)]"),
-        ("{{ [1,2,3,4,5]|batch(2)|list }} {{ [1,2,3,4,5]|batch(2,'x')|list }}", "[[1, 2], [3, 4], [5]] [[1, 2], [3, 4], [5, 'x']]"),
+        (
+            "{{ [1,2,3,4,5]|batch(2)|list }} {{ [1,2,3,4,5]|batch(2,'x')|list }}",
+            "[[1, 2], [3, 4], [5]] [[1, 2], [3, 4], [5, 'x']]",
+        ),
         ("{{ [1,2,3,4,5]|slice(2)|list }}", "[[1, 2, 3], [4, 5]]"),
         ("{{ 'aXbX'|replace('X','y',1) }}", "aybX"),
         ("{{ [1,2]|sum }} {{ []|first is defined }}", "3 False"),
@@ -57,7 +66,10 @@ fn values_filters_and_statements_print_as_in_jinja2() {
         ("{{ d|length }}{{ 'abc'|count }}", "13"),
         ("{{ 3|abs }} {{ -3.5|abs }}", "3 3.5"),
         ("{{ [1,2,3]|select('odd')|list }} {{ [d]|selectattr('a')|list}}", "[1, 3] [{'a': 1}]"),
-        ("{{ 'x'|default('y', true) }} {{ ''|default('y', true) }} {{ ''|default(default_value='y', boolean=true) }}", "x y y"),
+        (
+            "{{ 'x'|default('y', true) }} {{ ''|default('y', true) }} {{ ''|default(default_value='y', boolean=true) }}",
+            "x y y",
+        ),
         ("{{ [{'a':1}]|map(attribute='b')|list }}", "[Undefined]"),
         ("{{ [{'a':1}]|map(attribute='b', default='z')|list }}", "['z']"),
         ("{{ [[1,2],[3]]|sum(start=[]) }}", "[1, 2, 3]"),
@@ -68,10 +80,16 @@ fn values_filters_and_statements_print_as_in_jinja2() {
         ("{% set j = joiner(',') %}{{ j() }}a{{ j() }}b", "a,b"),
         ("{% set ns = namespace(a=1) %}{% set ns.a = 2 %}{{ ns.a }}", "2"),
         ("{{ [x]|length }}", "1"),
-        ("{{ 5.0 }} {{ 100000000000000000000 }} {{ -0.0 }} {{ 1e400 }}", "5.0 100000000000000000000 -0.0 inf"),
+        (
+            "{{ 5.0 }} {{ 100000000000000000000 }} {{ -0.0 }} {{ 1e400 }}",
+            "5.0 100000000000000000000 -0.0 inf",
+        ),
         ("{{ 5 is divisibleby 5 }}", "True"),
         ("{{ d is mapping }} {{ l is sequence }}", "True True"),
-        ("{{ {'a':[1,2.5,none,true,'x']}|tojson }} {{ {'a':1,'b':[1]}|tojson(indent=2) }}", "{\"a\": [1, 2.5, null, true, \"x\"]} {\n  \"a\": 1,\n  \"b\": [\n    1\n  ]\n}"),
+        (
+            "{{ {'a':[1,2.5,none,true,'x']}|tojson }} {{ {'a':1,'b':[1]}|tojson(indent=2) }}",
+            "{\"a\": [1, 2.5, null, true, \"x\"]} {\n  \"a\": 1,\n  \"b\": [\n    1\n  ]\n}",
+        ),
         ("{{ 'é'|tojson }}", "\"\\u00e9\""),
         ("{{ [1,2]|pprint }}", "[1, 2]"),
         ("{{ 'abc'|list }}", "['a', 'b', 'c']"),
@@ -85,26 +103,50 @@ fn values_filters_and_statements_print_as_in_jinja2() {
         ("{{ 3 if x is defined else 4 }}", "4"),
         ("{{ d.items()|list }} {{ d.keys()|list }}", "[('a', 1)] ['a']"),
         ("{{ range(1, 6, 2)|list }}", "[1, 3, 5]"),
-        ("{{ 1e16 }} {{ 1e15 }} {{ 1e22 }} {{ 0.0001 }} {{ 1.5e-5 }}", "1e+16 1000000000000000.0 1e+22 0.0001 1.5e-05"),
+        (
+            "{{ 1e16 }} {{ 1e15 }} {{ 1e22 }} {{ 0.0001 }} {{ 1.5e-5 }}",
+            "1e+16 1000000000000000.0 1e+22 0.0001 1.5e-05",
+        ),
         ("{{ n }} {{ n is none }} {{ n|default('x') }} {{ n|default('x', true) }}", "None True None x"),
         ("{{ 'a b'|center(6) }}|{{ 'abc'|center(6) }}|{{ 'ab'|center(5) }}|", " a b  | abc  |  ab |"),
         ("{{ 'a\\n\\nb'|indent(2, blank=true) }}", "a\n  \n  b"),
         ("{{ 'x'|indent('> ', true) }}", "> x"),
-        ("{{ [1, 'a', none, 2.5]|join(', ') }} {{ [{'k': 1}, {'k': 2}]|join('/', attribute='k') }}", "1, a, None, 2.5 1/2"),
-        ("{{ {'b': [1, {'z': 'é<'}], 'a': 0.1}|tojson }}", "{\"a\": 0.1, \"b\": [1, {\"z\": \"\\u00e9\\u003c\"}]}"),
+        (
+            "{{ [1, 'a', none, 2.5]|join(', ') }} {{ [{'k': 1}, {'k': 2}]|join('/', attribute='k') }}",
+            "1, a, None, 2.5 1/2",
+        ),
+        (
+            "{{ {'b': [1, {'z': 'é<'}], 'a': 0.1}|tojson }}",
+            "{\"a\": 0.1, \"b\": [1, {\"z\": \"\\u00e9\\u003c\"}]}",
+        ),
         ("{{ [1, 'x']|tojson(indent=2) }}", "[\n  1,\n  \"x\"\n]"),
-        ("{{ 'ab cd ef gh ij'|truncate(8, true) }} {{ 'ab cd ef'|truncate(5) }} {{ 'abcdefghijkl'|truncate(5, leeway=0, end='!') }}", "ab cd... ab cd ef abcd!"),
-        ("{{ '  7 '|int }} {{ 'zz'|int(-1) }} {{ true|int }} {{ 3.9|int }} {{ '1.5'|float }} {{ 'q'|float(2) }}", "7 -1 1 3 1.5 2"),
+        (
+            "{{ 'ab cd ef gh ij'|truncate(8, true) }} {{ 'ab cd ef'|truncate(5) }} {{ 'abcdefghijkl'|truncate(5, leeway=0, end='!') }}",
+            "ab cd... ab cd ef abcd!",
+        ),
+        (
+            "{{ '  7 '|int }} {{ 'zz'|int(-1) }} {{ true|int }} {{ 3.9|int }} {{ '1.5'|float }} {{ 'q'|float(2) }}",
+            "7 -1 1 3 1.5 2",
+        ),
         ("a\n\n{% if true %}\nb\n{%- endif %}\n", "a\n\n\nb\n"),
         ("{% macro m(a, b='q') -%}<{{ a }}{{ b }}>{%- endmacro %}{{ m(1) }}{{ m(2, b=3) }}", "<1q><23>"),
-        ("{% for i in [1,2,3] %}{% if not loop.first %}, {% endif %}{{ i }}{% else %}none{% endfor %}", "1, 2, 3"),
+        (
+            "{% for i in [1,2,3] %}{% if not loop.first %}, {% endif %}{{ i }}{% else %}none{% endfor %}",
+            "1, 2, 3",
+        ),
         ("{% set x %}a{{ 1 }}b{% endset %}[{{ x }}]", "[a1b]"),
         ("{% raw %}{{ x }}{% endraw %}{# c #}", "{{ x }}"),
         ("{{ [[1, 'a'], (2,), {'k': (1, none)}] }}", "[[1, 'a'], (2,), {'k': (1, None)}]"),
         ("{{ \"%d%%\"|format(5) }} {{ 'a' if n is none else 'b' }}", "5% a"),
         ("{{ 'a-b_c d'|wordcount }} {{ ''|wordcount }}", "3 0"),
-        ("{{ 10 // 3 }} {{ 10 % 3 }} {{ 10 / 5 }} {{ 2 ** 10 }} {{ 1 + 2.0 }} {{ 0.1 + 0.2 }}", "3 1 2.0 1024 3.0 0.30000000000000004"),
-        ("{{ [3, 1, 2]|sort(reverse=true)|first }} {{ ['b', 'a']|sort|join }} {{ [1, 2, 3, 4]|sum }} {{ 'abc'|upper|lower|title }}", "3 ab 10 Abc"),
+        (
+            "{{ 10 // 3 }} {{ 10 % 3 }} {{ 10 / 5 }} {{ 2 ** 10 }} {{ 1 + 2.0 }} {{ 0.1 + 0.2 }}",
+            "3 1 2.0 1024 3.0 0.30000000000000004",
+        ),
+        (
+            "{{ [3, 1, 2]|sort(reverse=true)|first }} {{ ['b', 'a']|sort|join }} {{ [1, 2, 3, 4]|sum }} {{ 'abc'|upper|lower|title }}",
+            "3 ab 10 Abc",
+        ),
         ("{{ [1, 2, 3][1:] }} {{ [1, 2, 3][-1] }} {{ 'hello'[::-1] }}", "[2, 3] 3 olleh"),
         ("{{ d.get('a') }} {{ d.get('z', 'q') }} {{ 'a' in d }} {{ d['a'] }}", "1 q True 1"),
         ("{% for k, v in d.items() %}{{ k }}:{{ v }}{% endfor %}", "a:1"),
@@ -112,7 +154,10 @@ fn values_filters_and_statements_print_as_in_jinja2() {
         ("{{ '\\t\\x07\\u200b' ~ 'z' }} {{ ['\\t\\x07\\u200b'] }}", "\t\u{7}\u{200b}z ['\\t\\x07\\u200b']"),
         ("{{ {'a': 1, 'b': 2}|dictsort(false, 'value')|first }}", "('a', 1)"),
         ("{{ {'a': 1}|length }} {{ {} or 'empty' }} {{ [] and 1 }}", "1 empty []"),
-        ("{{ 'One two'.split() }} {{ 'a,b,c'.split(',', 1) }} {{ ' x '.strip() }}{{ 'abc'.startswith('a') }}{{ 'a'.replace('a', 'b') }}", "['One', 'two'] ['a', 'b,c'] xTrueb"),
+        (
+            "{{ 'One two'.split() }} {{ 'a,b,c'.split(',', 1) }} {{ ' x '.strip() }}{{ 'abc'.startswith('a') }}{{ 'a'.replace('a', 'b') }}",
+            "['One', 'two'] ['a', 'b,c'] xTrueb",
+        ),
     ] {
         match render(template, &vars()) {
             Ok(text) if text == expected => (),
@@ -169,7 +214,9 @@ fn errors_name_the_variable_and_the_line() {
     check_error("a\n\n{{ 'x'|nope }}", "(template line 3)");
     check_error("{{ 'x'|nope }}", "nope");
     check_error("{% if %}", "template syntax error");
-    for loading in ["{% include 'a' %}", "{% extends 'a' %}", "{% import 'a' as b %}", "{% from 'a' import b %}"] {
+    for loading in
+        ["{% include 'a' %}", "{% extends 'a' %}", "{% import 'a' as b %}", "{% from 'a' import b %}"]
+    {
         check_error(loading, "template loading is not available in scores");
     }
     check_error("{{ l.append(3) }}", "values in templates are constant");
@@ -188,7 +235,10 @@ fn line_ends_are_normalised_and_the_last_one_is_kept() {
 #[test]
 fn work_and_output_are_limited() {
     check_error("{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}", "steps");
-    check_error("{% set big = 'x' * 1000000 %}{% for a in range(99) %}{{ big }}{% endfor %}", "larger than 16 MiB");
+    check_error(
+        "{% set big = 'x' * 1000000 %}{% for a in range(99) %}{{ big }}{% endfor %}",
+        "larger than 16 MiB",
+    );
     check_error("{% set big = 'x' * 1000000 %}{{ (range(99)|list)|join(big) }}", "too large");
 }
 
@@ -197,7 +247,9 @@ fn work_and_output_are_limited() {
 fn no_template_overflows_a_small_stack() {
     let thread = std::thread::Builder::new().stack_size(256 * 1024);
     let run = thread.spawn(|| {
-        let nested = |open: &str, middle: &str, close: &str, n: usize| format!("{}{middle}{}", open.repeat(n), close.repeat(n));
+        let nested = |open: &str, middle: &str, close: &str, n: usize| {
+            format!("{}{middle}{}", open.repeat(n), close.repeat(n))
+        };
         for n in [20, 29, 31, 200, 5000] {
             for template in [
                 format!("{{{{ {} }}}}", nested("(", "1", ")", n)),

@@ -20,7 +20,11 @@ fn vars() -> Vars {
 }
 
 fn check(template: &str, expected: &str) {
-    assert_eq!(render(template, &vars()).unwrap_or_else(|error| panic!("{template}: {error}")), expected, "{template}");
+    assert_eq!(
+        render(template, &vars()).unwrap_or_else(|error| panic!("{template}: {error}")),
+        expected,
+        "{template}"
+    );
 }
 
 /// Renders to an error whose text contains `part`.

@@ -13,9 +13,9 @@ fn item(value: &Value) -> Item {
     match value {
         Value::Null => Item::None,
         Value::Bool(flag) => Item::Bool(*flag),
-        Value::Number(number) => {
-            number.as_i64().map_or_else(|| Item::Float(number.as_f64().unwrap()), |whole| Item::Int(whole.into()))
-        }
+        Value::Number(number) => number
+            .as_i64()
+            .map_or_else(|| Item::Float(number.as_f64().unwrap()), |whole| Item::Int(whole.into())),
         Value::String(text) => Item::Str(text.clone()),
         Value::Sequence(items) => Item::List(items.iter().map(item).collect()),
         Value::Mapping(map) => Item::Map(map.iter().map(|(key, value)| (item(key), item(value))).collect()),
@@ -34,7 +34,8 @@ fn sheets(score: &Value) -> Vec<Vars> {
     let first = number(&sheet["start_item"]).unwrap_or(1);
     let fan = |stage: i64| {
         let map = sheet["fan_out"].as_mapping();
-        map.and_then(|map| map.iter().find(|(key, _)| number(key) == Some(stage))).map_or(1, |(_, n)| number(n).unwrap())
+        map.and_then(|map| map.iter().find(|(key, _)| number(key) == Some(stage)))
+            .map_or(1, |(_, n)| number(n).unwrap())
     };
     let stages = (last - first + size) / size;
     let total: i64 = (1..=stages).map(fan).sum();
@@ -47,9 +48,19 @@ fn sheets(score: &Value) -> Vec<Vars> {
             }
             let begin = (stage - 1) * size + first;
             let end = (begin + size - 1).min(last);
-            let ours = [("sheet_num", all.len() as i64 + 1), ("total_sheets", total), ("start_item", begin), ("end_item", end)];
+            let ours = [
+                ("sheet_num", all.len() as i64 + 1),
+                ("total_sheets", total),
+                ("start_item", begin),
+                ("end_item", end),
+            ];
             let more = [("stage", stage), ("movement", stage), ("instance", instance), ("voice", instance)];
-            let rest = [("fan_count", fan(stage)), ("voice_count", fan(stage)), ("total_stages", stages), ("total_movements", stages)];
+            let rest = [
+                ("fan_count", fan(stage)),
+                ("voice_count", fan(stage)),
+                ("total_stages", stages),
+                ("total_movements", stages),
+            ];
             for (name, value) in ours.into_iter().chain(more).chain(rest) {
                 vars.set(name, value);
             }
