@@ -6,10 +6,12 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::rule::{Rule, RuleKind, expand_path};
+use serde::{Deserialize, Serialize};
+
 use crate::template::Vars;
 
 /// One file: any difference means modified, also within one tick of a coarse clock.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Stamp {
     exists: bool,
     mtime_ns: i128,
@@ -33,7 +35,7 @@ impl Stamp {
 }
 
 /// The files of all `file_modified` rules of a sheet, seen before its attempt.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Snapshot(HashMap<PathBuf, Stamp>);
 
 impl Snapshot {
@@ -43,6 +45,12 @@ impl Snapshot {
         let paths = rules.iter().filter(|rule| rule.kind == RuleKind::FileModified);
         let paths = paths.filter_map(|rule| expand_path(rule.path.as_deref()?, vars, workspace).ok());
         Self(paths.map(|path| (path.clone(), Stamp::of(&path))).collect())
+    }
+
+    /// No rule of the sheet needs one.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// Whether a file differs from the snapshot. A file that was not looked at counts as absent before.
