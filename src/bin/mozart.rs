@@ -1,5 +1,7 @@
 //! The `mozart` program.
 
-fn main() {
-    mozart::guard::run_if_asked();
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    mozart::cli::main()
 }

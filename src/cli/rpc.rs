@@ -4,19 +4,17 @@
 //! responding" are told apart before anything is asked. An error that a running conductor sends is
 //! shown as it is; it never becomes "not running".
 
-mod wire;
-
 use std::io;
 use std::time::{Duration, Instant};
 
+use nix::poll::{PollFd, PollTimeout, poll};
 use serde_json::{Value, json};
 
+use crate::client::{Client, ClientError};
 use crate::cli::context::Context;
 use crate::cli::failure::{Failure, Stop, TRY_LATER, UNAVAILABLE};
 use crate::cli::job::{self, Doc};
 use crate::cli::target::Target;
-
-pub(crate) use wire::{Wire, wait_for};
 
 /// Time to connect.
 const CONNECT: Duration = Duration::from_secs(2);
@@ -27,8 +25,7 @@ const HEALTH: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(crate) struct Rpc {
     target: Target,
-    wire: Wire,
-    timeout: Duration,
+    client: Client,
 }
 
 /// Why a call has no result.
@@ -53,12 +50,12 @@ impl Rpc {
 
     /// Connects to this conductor.
     pub(crate) fn connect_to(cx: &Context, target: &Target) -> Result<Self, Stop> {
-        Ok(Self { target: target.clone(), wire: connect(cx, target)?, timeout: cx.timeout })
+        Ok(Self { target: target.clone(), client: connect(cx, target)? })
     }
 
     /// Another time for each answer.
     pub(crate) fn within(mut self, timeout: Duration) -> Self {
-        self.timeout = timeout;
+        self.client.set_timeout(timeout);
         self
     }
 
@@ -69,17 +66,10 @@ impl Rpc {
 
     /// Calls a method and leaves the error to the caller.
     pub(crate) fn try_call(&mut self, method: &str, params: Value) -> Result<Value, CallError> {
-        self.wire.send(method, &params).map_err(|_| CallError::Lost)?;
-        let mut answer = match self.wire.receive(Some(Instant::now() + self.timeout)) {
-            Ok(Some(answer)) => answer,
-            Ok(None) | Err(_) => return Err(CallError::Lost),
-        };
-        match answer.get("error") {
-            None => Ok(answer["result"].take()),
-            Some(error) => {
-                Err(CallError::Rpc { code: error["code"].as_i64().unwrap_or(-32603), error: error.clone() })
-            }
-        }
+        self.client.call(method, params).map_err(|error| match error_object(&error) {
+            Some((code, error)) => CallError::Rpc { code, error },
+            None => CallError::Lost,
+        })
     }
 
     /// An error in the usual words.
@@ -147,30 +137,64 @@ fn is_unknown_job(error: &CallError) -> bool {
     }
 }
 
-/// Connects and checks that somebody answers.
-pub(crate) fn connect(cx: &Context, target: &Target) -> Result<Wire, Stop> {
-    if std::fs::symlink_metadata(&target.socket).is_ok_and(|meta| meta.file_type().is_symlink()) {
-        let text = format!("Socket path is a symlink (possible attack): {}", target.socket.display());
-        return Err(Failure::new("permission_denied", text).into());
-    }
-    let mut wire = match Wire::connect(&target.socket, CONNECT) {
-        Ok(wire) => wire,
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            let text = format!("Permission denied: {}", target.socket.display());
-            return Err(Failure::new("permission_denied", text)
-                .hint("The conductor belongs to another user; socket.permissions decides who may use it.")
-                .into());
+/// The error object of an answer.
+pub(crate) fn error_object(error: &ClientError) -> Option<(i64, Value)> {
+    match error {
+        ClientError::Rpc { code, message, data } => {
+            let mut object = json!({"code": code, "message": message});
+            if let Some(data) = data {
+                object["data"] = data.clone();
+            }
+            Some((*code, object))
         }
-        Err(error) if error.kind() == io::ErrorKind::TimedOut => return Err(not_responding(target).into()),
-        Err(_) => return Err(not_running(cx, target).into()),
+        _ => None,
+    }
+}
+
+/// Connects and checks that somebody answers.
+pub(crate) fn connect(cx: &Context, target: &Target) -> Result<Client, Stop> {
+    let unanswered = |error: &ClientError| match error {
+        ClientError::NotResponding { .. } => not_responding(target),
+        ClientError::Symlink { path } => {
+            let text = format!("Socket path is a symlink (possible attack): {}", path.display());
+            Failure::new("permission_denied", text)
+        }
+        ClientError::System { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+            let text = format!("Permission denied: {}", target.socket.display());
+            Failure::new("permission_denied", text)
+                .hint("The conductor belongs to another user; socket.permissions decides who may use it.")
+        }
+        _ => not_running(cx, target),
     };
-    let asked = wire.send("daemon.health", &json!({}));
-    let answer = asked.and_then(|()| wire.receive(Some(Instant::now() + HEALTH.min(cx.timeout))));
-    match answer {
+    let mut client = Client::connect(&target.socket, CONNECT).map_err(|error| unanswered(&error))?;
+    client.set_timeout(HEALTH.min(cx.timeout));
+    match client.call("daemon.health", json!({})) {
         // Even an error is an answer.
-        Ok(Some(_)) => Ok(wire),
-        Ok(None) => Err(not_responding(target).into()),
-        Err(_) => Err(not_running(cx, target).into()),
+        Ok(_) | Err(ClientError::Rpc { .. }) => {}
+        Err(error) => return Err(unanswered(&error).into()),
+    }
+    client.set_timeout(cx.timeout);
+    Ok(client)
+}
+
+/// Waits until one of the descriptors is ready; false when the moment came first.
+pub(crate) fn wait_for(fds: &mut [PollFd<'_>], until: Option<Instant>) -> io::Result<bool> {
+    loop {
+        let timeout = match until {
+            None => PollTimeout::NONE,
+            Some(until) => {
+                let left = until.saturating_duration_since(Instant::now());
+                // Rounded up, so that a wait never ends a fraction of a millisecond early and spins.
+                let millis = left.as_micros().div_ceil(1000);
+                PollTimeout::try_from(i32::try_from(millis).unwrap_or(i32::MAX)).unwrap_or(PollTimeout::MAX)
+            }
+        };
+        match poll(fds, timeout) {
+            Ok(0) if until.is_some_and(|until| Instant::now() < until) => {}
+            Ok(count) => return Ok(count > 0),
+            Err(nix::errno::Errno::EINTR) => {}
+            Err(errno) => return Err(errno.into()),
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use crate::cli::context::Context;
 use crate::cli::failure::{Done, Failure, Stop, TRY_LATER};
 use crate::cli::job::{self, Doc};
-use crate::cli::rpc::{self, Rpc};
+use crate::cli::rpc::Rpc;
 use crate::cli::{early, follow, format, plan_view, score_file};
 use crate::ids::SheetNo;
 use crate::plan::Overrides;
@@ -262,7 +262,6 @@ fn assignment(text: &str) -> Result<(String, Value), String> {
     Ok((key.to_owned(), value))
 }
 
-/// Kept beside the other words for the conductor's refusals.
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -274,11 +273,5 @@ mod tests {
         assert_eq!(assignment("a=x=y").unwrap(), ("a".to_owned(), json!("x=y")));
         assert_eq!(assignment("a=[1, \"b\"]").unwrap(), ("a".to_owned(), json!([1, "b"])));
         assert!(assignment("a").is_err() && assignment("=1").is_err());
-    }
-
-    #[test]
-    fn errors_of_the_wire_keep_their_code() {
-        let failure = rpc::failure_of(&json!({"code": -32602, "message": "Invalid params: x"}));
-        assert_eq!(failure.document()["rpc"]["code"], json!(-32602));
     }
 }

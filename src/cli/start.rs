@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::cli::args::Level;
 use crate::cli::context::Context;
@@ -16,7 +16,7 @@ use crate::daemon::detach::{self, Outcome, Report, Stage};
 use crate::daemon::liveness::{self, Liveness};
 use crate::daemon::run::{self, BootError};
 use crate::daemon::settings::{self, Overrides, Settings, SettingsError};
-use crate::daemon::{Brand, pidfile};
+use crate::daemon::pidfile;
 
 /// How long the front process waits for a conductor to answer.
 const READY: Duration = Duration::from_secs(10);
@@ -81,7 +81,7 @@ fn background(cx: &Context, options: &Options, pid_file: Option<PathBuf>) -> Don
         return Ok(0);
     }
     let outcome = detach::wait(reader, begin + READY);
-    let log = format!("See the log: {}", settings.background_log().display());
+    let log = format!("See the log: {}", settings.config.background_log().display());
     let foreground = format!("Run in the foreground: {}", cx.command("start --foreground"));
     match outcome {
         Outcome::Ready(mut about) => {
@@ -151,7 +151,7 @@ pub(crate) fn load(cx: &Context, options: &Options, pid_file: Option<PathBuf>) -
 pub(crate) fn settings_failure(error: &SettingsError) -> Failure {
     let word = match error {
         SettingsError::Missing(_) => "config_not_found",
-        SettingsError::Unreadable { .. } | SettingsError::Invalid { .. } | SettingsError::Home => "config_invalid",
+        SettingsError::Unreadable { .. } | SettingsError::Invalid(_) => "config_invalid",
     };
     Failure::new(word, error.to_string())
 }
@@ -221,7 +221,6 @@ pub(crate) fn is_stage(cx: &Context) -> bool {
     cx.stage != Stage::Front
 }
 
-/// Not used by people: the brand decides the default places, so a stage must keep it.
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -230,7 +229,5 @@ mod tests {
     fn settings_problems_have_their_own_words() {
         let failure = settings_failure(&SettingsError::Missing("/x/y.yaml".into()));
         assert_eq!((failure.word, failure.exit), ("config_not_found", 1));
-        assert_eq!(Brand::Mozartd.subject(Some("")), "clone conductor");
-        let _: Value = failure.document();
     }
 }

@@ -41,8 +41,8 @@ pub(crate) fn resolve(brand: Brand, global: &Global, pid_file: Option<&Path>) ->
     let mut target = Target {
         socket: settings.config.socket.path.clone(),
         pid_file: settings.config.pid_file.clone(),
-        log_file: settings.background_log(),
-        state_dir: settings.state_dir(),
+        log_file: settings.config.background_log(),
+        state_dir: settings.config.state_dir(),
         shutdown_timeout: settings.config.shutdown_timeout_seconds,
         subject: brand.subject(settings.clone.as_deref()),
         clone: settings.clone,

@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::cli::context::Context;
-use crate::cli::failure::{Done, FAILED, Failure, Stop, USAGE};
+use crate::cli::failure::{Done, FAILED, Stop, USAGE};
 use crate::cli::plan_view;
 use crate::cli::score_file::{self, ScoreFile};
 use crate::cli::style::{Style, Tone};
@@ -227,7 +227,6 @@ fn overview(file: &ScoreFile, verbose: bool) -> String {
     text
 }
 
-/// A file that cannot be read is the only failure of the whole command.
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -243,6 +242,5 @@ mod tests {
         assert_eq!(verdict("- a").exit, USAGE);
         assert_eq!(verdict("name: x\n").exit, USAGE);
         assert_eq!(verdict("type: fleet\nscores: []\n").exit, 0);
-        let _: Failure = Failure::usage("x");
     }
 }

@@ -1,17 +1,20 @@
 //! Staying with something: the event stream of one job, and views that refresh until Ctrl+C.
 
 use std::io::{IsTerminal, Write};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
+use nix::poll::{PollFd, PollFlags};
 use serde_json::{Value, json};
 
 use crate::cli::context::Context;
 use crate::cli::failure::{Done, Failure, Stop};
 use crate::cli::job::Doc;
 use crate::cli::output::Output;
-use crate::cli::rpc::{self, Wire};
+use crate::cli::rpc::{self, wait_for};
+use crate::client::{self, Step};
 
 /// Fastest refresh.
 const FASTEST: Duration = Duration::from_millis(200);
@@ -20,7 +23,7 @@ const FASTEST: Duration = Duration::from_millis(200);
 /// that nothing happened.
 #[derive(Debug)]
 pub(crate) struct Watch {
-    wire: Wire,
+    stream: client::Stream,
     ended: bool,
 }
 
@@ -45,9 +48,9 @@ impl Watch {
 
     /// Opens the stream with the events that the conductor still remembers from `seq` on.
     pub(crate) fn open_from(cx: &Context, job: &str, seq: Option<u64>) -> Result<Self, Stop> {
-        let mut wire = rpc::connect(cx, cx.target())?;
-        wire.send("job.watch", &json!({"job_id": job, "from_seq": seq})).map_err(|_| rpc::not_responding(cx.target()))?;
-        Ok(Self { wire, ended: false })
+        let client = rpc::connect(cx, cx.target())?;
+        let stream = client.stream("job.watch", json!({"job_id": job, "from_seq": seq}));
+        Ok(Self { stream: stream.map_err(|_| rpc::not_responding(cx.target()))?, ended: false })
     }
 
     /// The next event. With a moment it returns at the latest then; with none it waits for ever.
@@ -55,15 +58,32 @@ impl Watch {
         if self.ended {
             return Ok(Seen::Closed);
         }
-        let message = match self.wire.receive(until) {
-            Ok(Some(message)) => message,
-            Ok(None) => return Ok(Seen::Timeout),
-            Err(_) => {
-                self.ended = true;
-                return Ok(Seen::Closed);
+        loop {
+            match self.stream.try_next() {
+                Ok(Step::Notification(message)) => return Ok(Seen::Event(message.params)),
+                Ok(Step::End(result)) => {
+                    self.ended = true;
+                    return Ok(match Doc(&result).text("status") {
+                        "" => Seen::Closed,
+                        status => Seen::Ended(status.to_owned()),
+                    });
+                }
+                Ok(Step::Waiting) => {}
+                Err(error) => {
+                    self.ended = true;
+                    return match rpc::error_object(&error) {
+                        Some((_, object)) => Err(rpc::failure_of(&object).into()),
+                        None => Ok(Seen::Closed),
+                    };
+                }
             }
-        };
-        self.read(message)
+            let mut fds = [PollFd::new(self.stream.as_fd(), PollFlags::POLLIN)];
+            let ready = wait_for(&mut fds, until)
+                .map_err(|error| Failure::new("internal", format!("cannot wait for events: {error}")))?;
+            if !ready {
+                return Ok(Seen::Timeout);
+            }
+        }
     }
 
     /// An event that has arrived already; never waits.
@@ -72,22 +92,8 @@ impl Watch {
     }
 
     /// The socket, for `poll`.
-    pub(crate) fn socket(&self) -> std::os::fd::BorrowedFd<'_> {
-        self.wire.socket()
-    }
-
-    fn read(&mut self, mut message: Value) -> Result<Seen, Stop> {
-        if message.get("id").is_none_or(Value::is_null) && message.get("method").is_some() {
-            return Ok(Seen::Event(message["params"].take()));
-        }
-        self.ended = true;
-        if let Some(error) = message.get("error") {
-            return Err(rpc::failure_of(error).into());
-        }
-        match Doc(&message["result"]).text("status") {
-            "" => Ok(Seen::Closed),
-            status => Ok(Seen::Ended(status.to_owned())),
-        }
+    pub(crate) fn socket(&self) -> BorrowedFd<'_> {
+        self.stream.as_fd()
     }
 }
 

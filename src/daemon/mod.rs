@@ -45,6 +45,15 @@ impl Brand {
         }
     }
 
+    /// How it calls itself in the error of a job that was active when it died.
+    #[must_use]
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Mozart => "Conductor",
+            Self::Mozartd => "Daemon",
+        }
+    }
+
     /// Default socket.
     #[must_use]
     pub fn socket(self) -> PathBuf {

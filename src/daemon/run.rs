@@ -7,6 +7,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Instant;
 
+use crossbeam_channel::{Receiver, select};
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::stat::{Mode, umask};
 use serde_json::{Value, json};
@@ -99,7 +100,7 @@ fn live(settings: &Settings, background: bool, report: &mut Option<Report>) -> R
     );
     let config = &settings.config;
     let pid_file = PidFile::acquire(&config.pid_file)?;
-    let state_lock = StateLock::acquire(&settings.state_dir())?;
+    let state_lock = StateLock::acquire(&settings.config.state_dir())?;
     if let Err(error) = process::become_subreaper() {
         // Only what a killed guard leaves behind with an emptied environment escapes then.
         log::warn!("daemon.subreaper_failed error={:?}", error.to_string());
@@ -109,18 +110,19 @@ fn live(settings: &Settings, background: bool, report: &mut Option<Report>) -> R
     let listener = net::bind(&config.socket.path, config.socket.permissions, config.socket.backlog)?;
     let conductor = Conductor::builder()
         .config(config.clone())
-        .socket(Some(listener))
+        .instruments_home(&config.place.base)
+        .title(settings.brand.title())
+        .socket(listener)
         .guard_program(guard)
-        .daemon(true)
         .start()?;
-    let stopper = conductor.stopper();
-    let listener = signals
-        .listen(move |signal| on_signal(signal, &reopen, |graceful| stopper.stop(graceful)))
-        .map_err(BootError::Signals)?;
+    let (sender, arrived) = crossbeam_channel::unbounded();
+    // Signals can only be lost after the conductor has ended, when nobody reads them.
+    let listener = signals.listen(move |signal| _ = sender.send(signal)).map_err(BootError::Signals)?;
     log::info!("daemon.started pid={} socket={:?}", std::process::id(), config.socket.path.display().to_string());
     if let Some(report) = report.take() {
         report.ready(&about(settings, begin));
     }
+    serve(&conductor, &arrived, &reopen);
     let ended = conductor.wait();
     drop(listener);
     drop(state_lock);
@@ -141,14 +143,14 @@ pub fn about(settings: &Settings, begin: Instant) -> Value {
         "socket": settings.config.socket.path.to_string_lossy(),
         "pid_file": settings.config.pid_file.to_string_lossy(),
         "config_path": settings.source.as_ref().map(|path| path.to_string_lossy().into_owned()),
-        "log_file": settings.background_log().to_string_lossy(),
+        "log_file": settings.config.background_log().to_string_lossy(),
         "startup_ms": u64::try_from(begin.elapsed().as_millis()).unwrap_or(u64::MAX),
     })
 }
 
 fn start_log(settings: &Settings, background: bool) -> Result<Reopen, BootError> {
     let level = settings.log_level();
-    let file = if background { Some(settings.background_log()) } else { settings.config.log_file.clone() };
+    let file = if background { Some(settings.config.background_log()) } else { settings.config.log_file.clone() };
     let sink = match (file, background) {
         (None, _) => Sink::console(),
         (Some(path), background) => {
@@ -183,22 +185,34 @@ fn leave_traces_to_nobody() {
     umask(before | Mode::from_bits_truncate(0o022));
 }
 
-/// What a signal does: the first TERM or INT stops, further ones do nothing, HUP opens the log anew.
-fn on_signal(signal: Signal, reopen: &Reopen, stop: impl Fn(bool)) {
-    use std::sync::atomic::{AtomicBool, Ordering};
-    static STOPPING: AtomicBool = AtomicBool::new(false);
-    match signal {
-        Signal::Term | Signal::Int => {
-            if STOPPING.swap(true, Ordering::Relaxed) {
+/// Acts on signals until the conductor has stopped, whoever asked for it. The first TERM or INT
+/// stops, further ones do nothing (`mozart stop --force` is the way out), HUP opens the log anew.
+fn serve(conductor: &Conductor, arrived: &Receiver<Signal>, reopen: &Reopen) {
+    let mut stopping = false;
+    loop {
+        let signal = select! {
+            recv(arrived) -> signal => signal,
+            // Never sent to: it closes when the conductor's thread ends.
+            recv(conductor.finished()) -> _ => return,
+        };
+        match signal {
+            Ok(signal @ (Signal::Term | Signal::Int)) if stopping => {
                 log::info!("daemon.signal_ignored_already_shutting_down signal={}", signal.name());
+            }
+            Ok(signal @ (Signal::Term | Signal::Int)) => {
+                log::info!("daemon.signal_received signal={}", signal.name());
+                stopping = true;
+                conductor.stop(true);
+            }
+            Ok(Signal::Hup) => {
+                reopen.ask();
+                log::warn!("daemon.sighup_log_reopened hint=\"settings are read at the start only\"");
+            }
+            // The thread for signals is gone; the conductor still stops by `daemon.shutdown`.
+            Err(_) => {
+                _ = conductor.finished().recv();
                 return;
             }
-            log::info!("daemon.signal_received signal={}", signal.name());
-            stop(true);
-        }
-        Signal::Hup => {
-            reopen.ask();
-            log::warn!("daemon.sighup_log_reopened hint=\"settings are read at the start only\"");
         }
     }
 }
