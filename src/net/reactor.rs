@@ -525,7 +525,9 @@ impl State {
 
     /// Closes the connection that has been idle longest. `false` when none is idle.
     fn close_idlest(&mut self) -> bool {
-        let idlest = self.conns.iter_mut().filter(|conn| conn.is_idle()).min_by_key(|conn| conn.last_active);
+        // Connections accepted in one turn share a time; their order tells which is older.
+        let age = |conn: &&mut Conn| (conn.last_active, conn.id.serial);
+        let idlest = self.conns.iter_mut().filter(|conn| conn.is_idle()).min_by_key(age);
         let Some(id) = idlest.map(|conn| conn.id) else { return false };
         let Some(conn) = self.conns.take(id) else { return false };
         log::debug!("ipc.idle_connection_closed pid={:?}", conn.peer.pid);
