@@ -1,0 +1,46 @@
+//! Refusal of circles. Iterative: a chain of 10,000 sheets needs no stack.
+
+use crate::ids::SheetNo;
+use crate::score::{Issue, Score};
+
+pub(super) fn refuse(score: &Score, after: &[Vec<SheetNo>]) -> Result<(), Vec<Issue>> {
+    let Some(circle) = find(after) else { return Ok(()) };
+    let names: Vec<String> = circle.iter().map(ToString::to_string).collect();
+    let message = format!("Circular dependency detected: {}", names.join(" -> "));
+    let issue = Issue::error("schema", "sheet.dependencies", message);
+    Err(vec![issue.at(score.place("sheet.dependencies"))])
+}
+
+/// A circle from its lowest sheet back to it, each followed by one that it waits for.
+fn find(after: &[Vec<SheetNo>]) -> Option<Vec<SheetNo>> {
+    let mut waiting: Vec<usize> = after.iter().map(Vec::len).collect();
+    let mut followers: Vec<Vec<usize>> = vec![Vec::new(); after.len()];
+    for (index, before) in after.iter().enumerate() {
+        for sheet in before {
+            followers[sheet.index()].push(index);
+        }
+    }
+    let mut ready: Vec<usize> = (0..after.len()).filter(|index| waiting[*index] == 0).collect();
+    while let Some(index) = ready.pop() {
+        for follower in &followers[index] {
+            waiting[*follower] -= 1;
+            if waiting[*follower] == 0 {
+                ready.push(*follower);
+            }
+        }
+    }
+    // Each sheet that is left waits for another one that is left: following them leads into a circle.
+    let mut at = waiting.iter().position(|count| *count > 0)?;
+    let mut seen: Vec<Option<usize>> = vec![None; after.len()];
+    let mut path = Vec::new();
+    while seen[at].is_none() {
+        seen[at] = Some(path.len());
+        path.push(at);
+        at = after[at].iter().map(|sheet| sheet.index()).find(|index| waiting[*index] > 0)?;
+    }
+    let mut circle = path.split_off(seen[at]?);
+    let lowest = circle.iter().enumerate().min_by_key(|(_, index)| **index)?.0;
+    circle.rotate_left(lowest);
+    circle.push(circle[0]);
+    Some(circle.into_iter().map(SheetNo::from_index).collect())
+}

@@ -1,0 +1,647 @@
+//! Decoding of nodes into types, for every YAML document of the program: scores, settings, instrument profiles.
+//!
+//! All problems are collected, each with its path, line and column; a problem yields `None` or the default, and
+//! decoding goes on. A level asks for its keys one by one and is then finished: what nobody asked for is an
+//! unknown key. What a null means depends on the key: nothing, for keys that may be null; nothing with a warning,
+//! for lists, mappings and sections; an error otherwise.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::ops::RangeInclusive;
+
+use super::issue::Issue;
+use super::value::{Key, Map};
+use super::yaml::{Entry, Kind, Node, Span};
+
+/// Known misspellings of a kind of document: what was written, what is meant.
+pub(crate) type Typos = &'static [(&'static str, &'static str)];
+
+/// Longest time that a setting may ask for, seconds (31 years): far below what a duration can hold.
+pub(crate) const MAX_SECONDS: f64 = 1e9;
+
+/// Where the problems of one document are collected.
+pub(crate) struct Cx {
+    issues: RefCell<Vec<Issue>>,
+    typos: Typos,
+    /// `score field`, `setting`, ...: what a key of this document is called.
+    noun: &'static str,
+    #[cfg(test)]
+    known: RefCell<std::collections::BTreeSet<String>>,
+}
+
+impl Cx {
+    pub(crate) fn new(noun: &'static str, typos: Typos) -> Self {
+        Self {
+            issues: RefCell::default(),
+            typos,
+            noun,
+            #[cfg(test)]
+            known: RefCell::default(),
+        }
+    }
+
+    /// Adds a problem.
+    pub(crate) fn push(&self, issue: Issue) {
+        self.issues.borrow_mut().push(issue);
+    }
+
+    /// All problems, in the order of the document.
+    pub(crate) fn into_issues(self) -> Vec<Issue> {
+        let mut issues = self.issues.into_inner();
+        issues.sort_by_key(|issue| (issue.line.unwrap_or(u32::MAX), issue.column.unwrap_or(u32::MAX)));
+        issues
+    }
+
+    /// Every key that was asked for, list indexes and map keys as `*`.
+    #[cfg(test)]
+    pub(crate) fn known_keys(&self) -> std::collections::BTreeSet<String> {
+        self.known.borrow().clone()
+    }
+}
+
+/// A node, its path, and where to report.
+#[derive(Clone)]
+pub(crate) struct At<'a> {
+    pub(crate) cx: &'a Cx,
+    pub(crate) node: &'a Node,
+    pub(crate) path: String,
+    /// The place that problems are reported at.
+    span: Span,
+}
+
+/// Least and greatest allowed number.
+#[derive(Clone, Copy)]
+pub(crate) enum Bound {
+    /// `>=`
+    Least(f64),
+    /// `>`
+    Above(f64),
+    /// `>` and `<=`
+    AboveTo(f64, f64),
+    /// `>=` and `<=`
+    Within(f64, f64),
+}
+
+impl Bound {
+    fn broken(self, number: f64) -> Option<String> {
+        let (low, high) = match self {
+            Self::Least(low) => (number < low, None),
+            Self::Above(low) => (number <= low, None),
+            Self::AboveTo(low, high) => (number <= low, Some(high)),
+            Self::Within(low, high) => (number < low, Some(high)),
+        };
+        match self {
+            Self::Least(n) | Self::Within(n, _) if low => {
+                Some(format!("Input should be greater than or equal to {n}"))
+            }
+            Self::Above(n) | Self::AboveTo(n, _) if low => Some(format!("Input should be greater than {n}")),
+            _ => {
+                let high = high.filter(|high| number > *high)?;
+                Some(format!("Input should be less than or equal to {high}"))
+            }
+        }
+    }
+}
+
+impl<'a> At<'a> {
+    /// The whole document.
+    pub(crate) fn root(cx: &'a Cx, node: &'a Node) -> Self {
+        Self { cx, node, path: String::new(), span: node.span }
+    }
+
+    fn child(&self, key: impl Display, node: &'a Node, span: Span) -> Self {
+        let path = if self.path.is_empty() { key.to_string() } else { format!("{}.{key}", self.path) };
+        Self { cx: self.cx, node, path, span }
+    }
+
+    /// Line and column.
+    pub(crate) fn place(&self) -> Option<(u32, u32)> {
+        Some((self.span.line, self.span.column))
+    }
+
+    pub(crate) fn is_null(&self) -> bool {
+        matches!(self.node.kind, Kind::Null)
+    }
+
+    /// Reports an error here.
+    pub(crate) fn error(&self, message: impl Into<String>) {
+        self.cx.push(Issue::error("schema", &self.path, message).at(self.place()));
+    }
+
+    /// Reports an error here, with advice.
+    pub(crate) fn error_hint(&self, message: impl Into<String>, hint: impl Into<String>) {
+        self.cx.push(Issue::error("schema", &self.path, message).at(self.place()).hint(hint));
+    }
+
+    /// Reports a warning here.
+    pub(crate) fn warning(&self, code: &str, message: impl Into<String>) {
+        self.cx.push(Issue::warning(code, &self.path, message).at(self.place()));
+    }
+
+    fn fail<T>(&self, message: impl Into<String>) -> Option<T> {
+        self.error(message);
+        None
+    }
+
+    /// A whole number: an integer, a number without fraction, or either as text.
+    pub(crate) fn any_int(&self) -> Option<i64> {
+        const FRACTION: &str = "Input should be a valid integer, got a number with a fractional part";
+        const NOT_TEXT: &str = "Input should be a valid integer, unable to parse string as an integer";
+        match &self.node.kind {
+            Kind::Int(number) => Some(*number),
+            Kind::Float(number) => whole(*number).or_else(|| self.fail(FRACTION)),
+            Kind::Str(text) => match (parse_int(text), parse_float(text)) {
+                (Some(number), _) => Some(number),
+                (None, Some(number)) => whole(number).or_else(|| self.fail(FRACTION)),
+                (None, None) => self.fail(NOT_TEXT),
+            },
+            Kind::Null | Kind::Bool(_) | Kind::Seq(_) | Kind::Map(_) => {
+                self.fail("Input should be a valid integer")
+            }
+        }
+    }
+
+    /// A whole number in a range; `i64::MAX` as the end means that there is no upper limit worth naming.
+    pub(crate) fn int<T: TryFrom<i64>>(&self, range: RangeInclusive<i64>) -> Option<T> {
+        let number = self.any_int()?;
+        if number < *range.start() {
+            return self.fail(format!("Input should be greater than or equal to {}", range.start()));
+        }
+        if number > *range.end() {
+            return self.fail(format!("Input should be less than or equal to {}", range.end()));
+        }
+        T::try_from(number).ok().or_else(|| self.fail("Input should be a smaller number"))
+    }
+
+    /// A finite number, also as text.
+    pub(crate) fn float(&self, bound: Bound) -> Option<f64> {
+        #[expect(clippy::cast_precision_loss, reason = "settings are far below 2^53")]
+        let number = match &self.node.kind {
+            Kind::Int(number) => *number as f64,
+            Kind::Float(number) => *number,
+            Kind::Str(text) => parse_float(text).or_else(|| {
+                self.fail("Input should be a valid number, unable to parse string as a number")
+            })?,
+            Kind::Null | Kind::Bool(_) | Kind::Seq(_) | Kind::Map(_) => {
+                return self.fail("Input should be a valid number");
+            }
+        };
+        if !number.is_finite() {
+            return self.fail("Input should be a finite number");
+        }
+        match bound.broken(number) {
+            Some(message) => self.fail(message),
+            None => Some(number),
+        }
+    }
+
+    /// A time in seconds: a float with an upper limit that a duration can hold.
+    pub(crate) fn seconds(&self, bound: Bound) -> Option<f64> {
+        match self.float(bound)? {
+            long if long > MAX_SECONDS => {
+                self.fail(format!("Input should be less than or equal to {MAX_SECONDS}"))
+            }
+            seconds => Some(seconds),
+        }
+    }
+
+    /// A truth value in any of the spellings of YAML 1.1.
+    pub(crate) fn boolean(&self) -> Option<bool> {
+        match &self.node.kind {
+            Kind::Bool(value) => Some(*value),
+            Kind::Int(0) => Some(false),
+            Kind::Int(1) => Some(true),
+            Kind::Float(number) if *number == 0.0 => Some(false),
+            Kind::Float(number) if *number == 1.0 => Some(true),
+            Kind::Int(_) | Kind::Float(_) => self.unclear_boolean(),
+            Kind::Str(text) => match text.to_ascii_lowercase().as_str() {
+                "yes" | "on" | "y" | "t" | "true" | "1" => Some(true),
+                "no" | "off" | "n" | "f" | "false" | "0" => Some(false),
+                _ => self.unclear_boolean(),
+            },
+            Kind::Null | Kind::Seq(_) | Kind::Map(_) => self.fail("Input should be a valid boolean"),
+        }
+    }
+
+    fn unclear_boolean(&self) -> Option<bool> {
+        self.fail("Input should be a valid boolean, unable to interpret input")
+    }
+
+    /// Text.
+    pub(crate) fn text(&self) -> Option<&'a str> {
+        match &self.node.kind {
+            Kind::Str(text) => Some(text),
+            Kind::Int(_) | Kind::Float(_) | Kind::Bool(_) => {
+                self.error_hint("Input should be a valid string", "put the value into quotes");
+                None
+            }
+            Kind::Null | Kind::Seq(_) | Kind::Map(_) => self.fail("Input should be a valid string"),
+        }
+    }
+
+    /// Text that is not empty.
+    pub(crate) fn filled_text(&self) -> Option<&'a str> {
+        match self.text()? {
+            "" => self.fail("String should have at least 1 character"),
+            text => Some(text),
+        }
+    }
+
+    /// Text, or a bare number with a warning.
+    pub(crate) fn label(&self) -> Option<String> {
+        match &self.node.kind {
+            Kind::Int(number) => {
+                self.warning("schema", "a number is read as text here; put it into quotes");
+                Some(number.to_string())
+            }
+            Kind::Float(number) => {
+                self.warning("schema", "a number is read as text here; put it into quotes");
+                Some(number.to_string())
+            }
+            Kind::Null | Kind::Bool(_) | Kind::Str(_) | Kind::Seq(_) | Kind::Map(_) => {
+                self.text().map(str::to_owned)
+            }
+        }
+    }
+
+    /// One word of a list.
+    pub(crate) fn one_of<T: Copy>(&self, words: &[(&str, T)]) -> Option<T> {
+        let written = match &self.node.kind {
+            Kind::Str(text) => text.as_str(),
+            _ => "",
+        };
+        if let Some((_, value)) = words.iter().find(|(word, _)| *word == written) {
+            return Some(*value);
+        }
+        let names: Vec<String> = words.iter().map(|(word, _)| format!("'{word}'")).collect();
+        let list = match names.split_last() {
+            Some((last, [])) => last.clone(),
+            Some((last, first)) => format!("{} or {last}", first.join(", ")),
+            None => String::new(),
+        };
+        let message = format!("Input should be {list}");
+        match nearest(written, words.iter().map(|(word, _)| *word)) {
+            Some(near) => self.error_hint(message, format!("did you mean '{near}'?")),
+            None => self.error(message),
+        }
+        None
+    }
+
+    /// A list; items that are wrong are reported and left out.
+    pub(crate) fn list<T>(&self, mut item: impl FnMut(&At<'a>) -> Option<T>) -> Option<Vec<T>> {
+        let Kind::Seq(nodes) = &self.node.kind else { return self.fail("Input should be a valid list") };
+        Some(
+            nodes
+                .iter()
+                .enumerate()
+                .filter_map(|(index, node)| item(&self.child(index, node, node.span)))
+                .collect(),
+        )
+    }
+
+    /// A list of texts.
+    pub(crate) fn texts(&self) -> Option<Vec<String>> {
+        self.list(|at| at.text().map(str::to_owned))
+    }
+
+    fn entries(&self) -> Option<&'a [Entry]> {
+        match &self.node.kind {
+            Kind::Map(entries) => Some(entries),
+            _ => self.fail("Input should be a valid mapping"),
+        }
+    }
+
+    /// A mapping with free text keys, in order.
+    pub(crate) fn named<T>(
+        &self,
+        mut item: impl FnMut(&str, &At<'a>) -> Option<T>,
+    ) -> Option<Vec<(String, T)>> {
+        let mut all = Vec::new();
+        for entry in self.entries()? {
+            let name = entry.key.to_string();
+            let at = self.child(&name, &entry.value, entry.value.span);
+            if let Some(value) = item(&name, &at) {
+                all.push((name, value));
+            }
+        }
+        Some(all)
+    }
+
+    /// A mapping whose keys are integers or their digits as text, in order. Two spellings of one number are an error.
+    pub(crate) fn numbered<T>(
+        &self,
+        mut item: impl FnMut(i64, &At<'a>) -> Option<T>,
+    ) -> Option<Vec<(i64, T)>> {
+        let mut seen = std::collections::HashSet::new();
+        let mut all = Vec::new();
+        for entry in self.entries()? {
+            let at = self.child(&entry.key, &entry.value, entry.key_span);
+            let number = match &entry.key {
+                Key::Int(number) => Some(*number),
+                Key::Str(text) => parse_int(text),
+            };
+            let Some(number) = number else {
+                at.error("Input should be a valid integer, unable to parse string as an integer");
+                continue;
+            };
+            if !seen.insert(number) {
+                at.error(format!("duplicate key '{number}' (line {})", entry.key_span.line));
+            } else if let Some(value) = item(number, &at) {
+                all.push((number, value));
+            }
+        }
+        Some(all)
+    }
+
+    /// A mapping keyed by numbers from 1; `refuse` words the error for others.
+    pub(crate) fn by_number<T>(
+        &self,
+        refuse: impl Fn(i64) -> String,
+        mut item: impl FnMut(u32, &At<'a>) -> Option<T>,
+    ) -> Option<BTreeMap<u32, T>> {
+        let all = self.numbered(|number, at| match u32::try_from(number) {
+            Ok(key) if key > 0 => item(key, at).map(|value| (key, value)),
+            _ => at.fail(refuse(number)),
+        })?;
+        Some(all.into_iter().map(|(_, pair)| pair).collect())
+    }
+
+    /// Any YAML, in which a mapping is expected.
+    pub(crate) fn free_map(&self) -> Option<Map> {
+        self.entries()?;
+        self.node.to_value().as_map().cloned()
+    }
+
+    /// The keys of this level. [`Fields::finish`] reports the unknown ones.
+    pub(crate) fn fields(&self) -> Option<Fields<'a>> {
+        let entries = self.entries()?;
+        Some(Fields { at: self.clone(), entries, asked: Vec::new() })
+    }
+
+    /// Decodes a level and reports its unknown keys.
+    pub(crate) fn section<T>(&self, decode: impl FnOnce(&mut Fields<'a>) -> T) -> Option<T> {
+        let mut fields = self.fields()?;
+        let value = decode(&mut fields);
+        fields.finish();
+        Some(value)
+    }
+}
+
+/// The keys of one mapping.
+pub(crate) struct Fields<'a> {
+    pub(crate) at: At<'a>,
+    entries: &'a [Entry],
+    asked: Vec<&'static str>,
+}
+
+impl<'a> Fields<'a> {
+    /// The value of a key, null included.
+    pub(crate) fn raw(&mut self, key: &'static str) -> Option<At<'a>> {
+        self.asked.push(key);
+        #[cfg(test)]
+        self.at.cx.known.borrow_mut().insert(general(&self.at.path, key));
+        self.peek(key)
+    }
+
+    /// As [`Fields::raw`], without making the key a known one.
+    pub(crate) fn peek(&self, key: &str) -> Option<At<'a>> {
+        let entry = self.entries.iter().find(|entry| entry.key.as_str() == Some(key))?;
+        let span = if matches!(entry.value.kind, Kind::Null | Kind::Map(_) | Kind::Seq(_)) {
+            entry.key_span
+        } else {
+            entry.value.span
+        };
+        Some(self.at.child(key, &entry.value, span))
+    }
+
+    /// Keys in order, as written.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = (&'a Key, Span)> {
+        self.entries.iter().map(|entry| (&entry.key, entry.key_span))
+    }
+
+    /// The value of a key that may be null.
+    pub(crate) fn nullable(&mut self, key: &'static str) -> Option<At<'a>> {
+        self.raw(key).filter(|at| !at.is_null())
+    }
+
+    /// The value of a list, mapping or section: an empty one is as good as none, but is remarked.
+    pub(crate) fn present(&mut self, key: &'static str) -> Option<At<'a>> {
+        let at = self.raw(key)?;
+        if at.is_null() {
+            at.warning("schema", "nothing stands after this key; it is read as if it were not there");
+            return None;
+        }
+        Some(at)
+    }
+
+    /// The value of a key that must be there.
+    pub(crate) fn required(&mut self, key: &'static str) -> Option<At<'a>> {
+        let found = self.raw(key);
+        if found.is_none() {
+            let path =
+                if self.at.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.at.path) };
+            self.at.cx.push(Issue::error("schema", &path, "Field required").at(self.at.place()));
+        }
+        found
+    }
+
+    pub(crate) fn int<T: TryFrom<i64>>(
+        &mut self,
+        key: &'static str,
+        range: RangeInclusive<i64>,
+        default: T,
+    ) -> T {
+        self.raw(key).and_then(|at| at.int(range)).unwrap_or(default)
+    }
+
+    pub(crate) fn opt_int<T: TryFrom<i64>>(
+        &mut self,
+        key: &'static str,
+        range: RangeInclusive<i64>,
+    ) -> Option<T> {
+        self.nullable(key).and_then(|at| at.int(range))
+    }
+
+    pub(crate) fn float(&mut self, key: &'static str, bound: Bound, default: f64) -> f64 {
+        self.raw(key).and_then(|at| at.float(bound)).unwrap_or(default)
+    }
+
+    pub(crate) fn opt_float(&mut self, key: &'static str, bound: Bound) -> Option<f64> {
+        self.nullable(key).and_then(|at| at.float(bound))
+    }
+
+    pub(crate) fn seconds(&mut self, key: &'static str, bound: Bound, default: f64) -> f64 {
+        self.raw(key).and_then(|at| at.seconds(bound)).unwrap_or(default)
+    }
+
+    pub(crate) fn opt_seconds(&mut self, key: &'static str, bound: Bound) -> Option<f64> {
+        self.nullable(key).and_then(|at| at.seconds(bound))
+    }
+
+    pub(crate) fn boolean(&mut self, key: &'static str, default: bool) -> bool {
+        self.raw(key).and_then(|at| at.boolean()).unwrap_or(default)
+    }
+
+    pub(crate) fn opt_boolean(&mut self, key: &'static str) -> Option<bool> {
+        self.nullable(key).and_then(|at| at.boolean())
+    }
+
+    pub(crate) fn text(&mut self, key: &'static str, default: &str) -> String {
+        self.raw(key).and_then(|at| at.text()).unwrap_or(default).to_owned()
+    }
+
+    pub(crate) fn opt_text(&mut self, key: &'static str) -> Option<String> {
+        self.nullable(key).and_then(|at| at.text()).map(str::to_owned)
+    }
+
+    /// Text that is null or not empty.
+    pub(crate) fn opt_filled(&mut self, key: &'static str) -> Option<String> {
+        self.nullable(key).and_then(|at| at.filled_text()).map(str::to_owned)
+    }
+
+    pub(crate) fn word<T: Copy>(&mut self, key: &'static str, words: &[(&str, T)], default: T) -> T {
+        self.raw(key).and_then(|at| at.one_of(words)).unwrap_or(default)
+    }
+
+    pub(crate) fn list<T>(&mut self, key: &'static str, item: impl FnMut(&At<'a>) -> Option<T>) -> Vec<T> {
+        self.present(key).and_then(|at| at.list(item)).unwrap_or_default()
+    }
+
+    pub(crate) fn texts(&mut self, key: &'static str) -> Vec<String> {
+        self.present(key).and_then(|at| at.texts()).unwrap_or_default()
+    }
+
+    /// A section; one that is absent is decoded from nothing, so that defaults stand in one place only.
+    pub(crate) fn section<T>(&mut self, key: &'static str, decode: impl FnOnce(&mut Fields<'a>) -> T) -> T {
+        match self.present(key) {
+            Some(at) if matches!(at.node.kind, Kind::Map(_)) => {
+                let mut fields = at.fields().expect("it is a mapping");
+                let value = decode(&mut fields);
+                fields.finish();
+                value
+            }
+            wrong => {
+                if let Some(at) = wrong {
+                    at.error("Input should be a valid mapping");
+                }
+                let at = self.at.child(key, self.at.node, self.at.span);
+                decode(&mut Fields { at, entries: &[], asked: Vec::new() })
+            }
+        }
+    }
+
+    /// A section that is nothing when it is absent.
+    pub(crate) fn opt_section<T>(
+        &mut self,
+        key: &'static str,
+        decode: impl FnOnce(&mut Fields<'a>) -> T,
+    ) -> Option<T> {
+        self.nullable(key).and_then(|at| at.section(decode))
+    }
+
+    /// Reports keys that nobody asked for.
+    pub(crate) fn finish(self) {
+        self.report_unknown(|_| false, |_| None);
+    }
+
+    /// Reports keys that nobody asked for, but those that are `free`; `example` adds to the hint of a key.
+    pub(crate) fn report_unknown(
+        &self,
+        free: impl Fn(&str) -> bool,
+        example: impl Fn(&str) -> Option<&'static str>,
+    ) {
+        for (key, span, mut hint) in self.unknown() {
+            if free(&key) {
+                continue;
+            }
+            if let Some(example) = example(&key) {
+                hint = format!("{hint}\n{example}");
+            }
+            self.at.child(&key, self.at.node, span).error_hint("Extra inputs are not permitted", hint);
+        }
+    }
+
+    /// Reports keys that nobody asked for as warnings with a code.
+    pub(crate) fn finish_leniently(self, code: &str) {
+        for (key, span, hint) in self.unknown() {
+            let at = self.at.child(&key, self.at.node, span);
+            let issue = Issue::warning(code, &at.path, "unknown key, it has no effect");
+            self.at.cx.push(issue.at(at.place()).hint(hint));
+        }
+    }
+
+    fn unknown(&self) -> Vec<(String, Span, String)> {
+        let top = self.at.path.is_empty();
+        self.entries
+            .iter()
+            .filter(|entry| entry.key.as_str().is_none_or(|key| !self.asked.contains(&key)))
+            .map(|entry| {
+                let key = entry.key.to_string();
+                let typo =
+                    || self.at.cx.typos.iter().find(|(wrong, _)| *wrong == key).map(|(_, right)| *right);
+                let near = || nearest(&key, self.asked.iter().copied());
+                let meant = if top { typo().or_else(near) } else { near().or_else(typo) };
+                let hint = match meant {
+                    Some(right) => format!("Unknown field '{key}' - did you mean '{right}'?"),
+                    None => format!("Unknown field '{key}' - this is not a valid {}", self.at.cx.noun),
+                };
+                (key, entry.key_span, hint)
+            })
+            .collect()
+    }
+}
+
+/// A path with the numbers of lists and maps as `*`.
+#[cfg(test)]
+fn general(path: &str, key: &str) -> String {
+    let steps = path.split('.').filter(|step| !step.is_empty()).chain([key]);
+    let steps: Vec<&str> = steps.map(|step| if step.parse::<i64>().is_ok() { "*" } else { step }).collect();
+    steps.join(".")
+}
+
+fn whole(number: f64) -> Option<i64> {
+    #[expect(clippy::cast_possible_truncation, reason = "checked to be an integer far inside the range")]
+    (number.fract() == 0.0 && number.abs() < 9e15).then_some(number as i64)
+}
+
+fn parse_int(text: &str) -> Option<i64> {
+    let text = text.trim();
+    let plain = text.starts_with(|c: char| c.is_ascii_digit() || c == '+' || c == '-');
+    if plain { text.replace('_', "").parse().ok() } else { None }
+}
+
+fn parse_float(text: &str) -> Option<f64> {
+    let text = text.trim();
+    let plain = text.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '+' | '-' | '.'));
+    if plain { text.replace('_', "").parse().ok() } else { None }
+}
+
+/// The candidate that is at most two typing errors away, when that is not most of the word.
+pub(crate) fn nearest<'k>(word: &str, candidates: impl Iterator<Item = &'k str>) -> Option<&'k str> {
+    let limit = (word.chars().count() / 2).min(2);
+    candidates
+        .map(|candidate| (distance(word, candidate), candidate))
+        .filter(|(distance, _)| *distance <= limit && *distance > 0)
+        .min()
+        .map(|(_, candidate)| candidate)
+}
+
+/// Insertions, deletions and replacements from one word to the other; long words are not compared.
+fn distance(a: &str, b: &str) -> usize {
+    if a.len() > 64 || b.len() > 64 {
+        return usize::MAX;
+    }
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, ca) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, cb) in b.iter().enumerate() {
+            let replace = diagonal + usize::from(ca != *cb);
+            diagonal = row[j + 1];
+            row[j + 1] = replace.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}

@@ -1,0 +1,118 @@
+//! A problem of a document, with the place where it is.
+//!
+//! Not for failures at run time: an issue is always about a text that a person wrote and can correct.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// How bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// The document is refused.
+    Error,
+    /// Probably not what the author wants.
+    Warning,
+    /// Good to know.
+    Info,
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+            Self::Info => "info",
+        })
+    }
+}
+
+/// One problem. [`fmt::Display`] gives `<path>: <message>`, or the message alone when it is about the whole document.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Issue {
+    /// `yaml` (the text is not YAML), `schema` (a key or value is not allowed), `fleet`, or the number of a
+    /// static check such as `V213`.
+    pub code: String,
+    /// How bad.
+    pub severity: Severity,
+    /// Dotted path with list indexes, such as `validations.0.type`; "" for the whole document.
+    pub path: String,
+    /// What is wrong, one line.
+    pub message: String,
+    /// Line, from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<u32>,
+    /// Column in characters, from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub column: Option<u32>,
+    /// What to do; may have several lines.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+}
+
+impl Issue {
+    /// An error that has no place yet.
+    #[must_use]
+    pub fn error(code: &str, path: &str, message: impl Into<String>) -> Self {
+        Self {
+            code: code.to_owned(),
+            severity: Severity::Error,
+            path: path.to_owned(),
+            message: message.into(),
+            line: None,
+            column: None,
+            hint: None,
+        }
+    }
+
+    /// A warning that has no place yet.
+    #[must_use]
+    pub fn warning(code: &str, path: &str, message: impl Into<String>) -> Self {
+        Self { severity: Severity::Warning, ..Self::error(code, path, message) }
+    }
+
+    /// The same issue at a place: line and column from 1.
+    #[must_use]
+    pub fn at(mut self, place: Option<(u32, u32)>) -> Self {
+        if let Some((line, column)) = place {
+            self.line = Some(line);
+            self.column = Some(column);
+        }
+        self
+    }
+
+    /// The same issue with advice.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Whether the document is refused because of it.
+    #[must_use]
+    pub fn is_error(&self) -> bool {
+        self.severity == Severity::Error
+    }
+
+    /// The line shown by programs that refuse a document: `Schema validation failed: <path>: <message>` for
+    /// errors of structure, the plain issue otherwise.
+    #[must_use]
+    pub fn headline(&self) -> String {
+        if self.code == "schema" && self.is_error() {
+            format!("Schema validation failed: {self}")
+        } else {
+            self.to_string()
+        }
+    }
+}
+
+impl fmt::Display for Issue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.path.is_empty() {
+            f.write_str(&self.message)
+        } else {
+            write!(f, "{}: {}", self.path, self.message)
+        }
+    }
+}

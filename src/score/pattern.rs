@@ -1,0 +1,65 @@
+//! Regular expressions of scores and profiles: written for Python, run by the `regex` crate.
+
+use regex::{Regex, RegexBuilder};
+
+/// Compiles a pattern: `^` and `$` match at every line, `\Z` is the end of the text.
+///
+/// # Errors
+/// Why it is not a regular expression, or which construct is not supported, one line.
+pub fn compile(pattern: &str) -> Result<Regex, String> {
+    build(pattern, false)
+}
+
+/// As [`compile`], without regard to case.
+///
+/// # Errors
+/// As [`compile`].
+pub fn compile_caseless(pattern: &str) -> Result<Regex, String> {
+    build(pattern, true)
+}
+
+fn build(pattern: &str, caseless: bool) -> Result<Regex, String> {
+    RegexBuilder::new(&translate(pattern)).multi_line(true).case_insensitive(caseless).build().map_err(
+        |error| {
+            let text = error.to_string();
+            if ["look-around", "backreferences"].iter().any(|what| text.contains(what)) {
+                return "pattern uses look-around/back-references, which this build does not support"
+                    .to_owned();
+            }
+            let last = text.lines().last().unwrap_or("").trim();
+            last.strip_prefix("error: ").unwrap_or(last).to_owned()
+        },
+    )
+}
+
+/// `\Z` of Python is `\z` here.
+fn translate(pattern: &str) -> String {
+    let mut out = String::with_capacity(pattern.len());
+    let mut chars = pattern.chars();
+    while let Some(c) = chars.next() {
+        out.push(c);
+        if c == '\\'
+            && let Some(escaped) = chars.next()
+        {
+            out.push(if escaped == 'Z' { 'z' } else { escaped });
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn patterns_of_python() {
+        assert!(compile(r"^b$").unwrap().is_match("a\nb\nc"));
+        assert!(!compile(r"a\Z").unwrap().is_match("a\nb"));
+        assert!(compile(r"(?P<n>x)\\Z").unwrap().is_match(r"x\Z"));
+        assert!(compile_caseless("Rate").unwrap().is_match("RATE"));
+        assert_eq!(compile("(").unwrap_err(), "unclosed group");
+        assert!(compile("(?=a)").unwrap_err().contains("look-around"));
+        assert!(compile(r"(a)\1").unwrap_err().contains("back-references"));
+    }
+}
