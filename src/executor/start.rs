@@ -241,7 +241,7 @@ impl Running {
         loop {
             match read_record(&self.dir) {
                 Ok(record) => return record,
-                Err(error) if Instant::now() >= until => {
+                Err(error) if error.kind() == io::ErrorKind::InvalidData || Instant::now() >= until => {
                     log::error!("attempt.record_unreadable dir={} error={error}", self.dir.display());
                     return None;
                 }

@@ -21,6 +21,8 @@ mod signals;
 mod supervise;
 mod tree;
 
+use std::ffi::OsString;
+
 pub(crate) use bound::{BoundHeader, BoundOrders};
 pub use log_file::LOG_TAIL;
 
@@ -36,12 +38,29 @@ pub(crate) const BOUND: &str = "__bound";
 pub fn run_if_asked() {
     let mut args = std::env::args_os().skip(1);
     let Some(first) = args.next() else { return };
-    let code = if first == SHEET {
-        sheet::run(args.next())
+    let guard: fn(Option<OsString>) -> i32 = if first == SHEET {
+        sheet::run
     } else if first == BOUND {
-        bound::run()
+        |_| bound::run()
     } else {
         return;
     };
-    std::process::exit(code);
+    close_inherited();
+    std::process::exit(guard(args.next()));
+}
+
+/// Closes everything but the three standard descriptors. What we open ourselves is never handed
+/// on, but whoever started the conductor may have left it something, a lock for example, that
+/// would then stay open in every program.
+fn close_inherited() {
+    let Ok(entries) = std::fs::read_dir("/proc/self/fd") else { return };
+    let inherited: Vec<i32> = entries
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .filter(|&fd| fd > 2)
+        .collect();
+    for fd in inherited {
+        // One of them was the listing itself and is closed already.
+        _ = nix::unistd::close(fd);
+    }
 }

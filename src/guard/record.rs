@@ -237,10 +237,13 @@ impl Reserve {
     }
 }
 
-/// Reads `exit.json`; `None` when there is none.
+/// Reads `exit.json`; `None` when there is none. One that cannot be understood is `InvalidData`.
 pub(crate) fn read_record(dir: &Path) -> io::Result<Option<Record>> {
     match fs::read(dir.join(EXIT)) {
-        Ok(text) => Ok(Some(serde_json::from_slice(&text)?)),
+        Ok(text) => match serde_json::from_slice(&text) {
+            Ok(record) => Ok(Some(record)),
+            Err(error) => Err(io::Error::new(io::ErrorKind::InvalidData, error)),
+        },
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }

@@ -1,4 +1,6 @@
-//! Behaviour of the whole, one file per subject.
+//! Tests against the real programs in temporary directories.
 
 mod examples;
 mod fuzz_corpus;
+mod guard;
+mod wait;
