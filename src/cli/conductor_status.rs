@@ -69,7 +69,7 @@ pub(crate) fn run(cx: &Context, options: &Options) -> Done {
 /// Finds the process and asks it. Not running is a failure with a plain sentence and exit status 1.
 fn look(cx: &Context, target: &Target) -> Result<(Option<u32>, Probes), Stop> {
     let pid = match liveness::judge(&target.pid_file, &target.socket) {
-        Liveness::Running(pid) => Some(pid),
+        Liveness::Running(pid) => pid,
         Liveness::Starting => None,
         Liveness::Stale(_) | Liveness::None => {
             liveness::clean_up(&target.pid_file);

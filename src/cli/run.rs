@@ -113,8 +113,8 @@ fn overrides(cx: &Context, options: &Options) -> Overrides {
     let mut variables = crate::score::Map::new();
     for (key, value) in &options.variables {
         // Whatever JSON holds, a score value can hold.
-        if let Ok(value) = serde_json::from_value(value.clone()) {
-            variables.set(key, value);
+        if let Ok(value) = serde_json::from_value::<crate::score::Value>(value.clone()) {
+            variables.insert(key.as_str(), value);
         }
     }
     Overrides {
