@@ -213,9 +213,8 @@ impl Client {
         match self.socket.read(&mut self.chunk) {
             Ok(0) => self.ended = true,
             Ok(count) => self.decoder.feed(&self.chunk[..count]),
-            Err(cause) if matches!(cause.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {
-                ()
-            }
+            Err(cause) if cause.kind() == io::ErrorKind::WouldBlock => (),
+            Err(cause) if cause.kind() == io::ErrorKind::Interrupted => (),
             Err(cause) if cause.kind() == io::ErrorKind::ConnectionReset => self.ended = true,
             Err(cause) => return Err(self.system(cause)),
         }

@@ -9,15 +9,16 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded, unbounded};
 use serde_json::Value;
 
-use crate::config::{Config, MemoryScope};
+use crate::config::{self, Config, MemoryScope};
 use crate::guard;
+use crate::instrument;
 use crate::monitor::{self, Monitor};
 use crate::net::{self, Limits, Listener, Vital};
 use crate::pressure;
-use crate::sched::Scheduler;
+use crate::sched::{self, Scheduler};
 use crate::store::{OpenError, Reader, Store};
 use crate::worker::attempt::Worker;
 use crate::worker::{Lane, Semaphore};
@@ -25,7 +26,7 @@ use crate::worker::{Lane, Semaphore};
 use super::Conductor;
 use super::clock::Clock;
 use super::core::{Core, Inlets, Outbox};
-use super::requests::{self, Desk, Instruments};
+use super::requests::{Desk, Instruments, Job};
 use super::side;
 use super::view::View;
 use super::watch::{Audience, SUBSCRIBER_BOUND};
@@ -65,6 +66,9 @@ pub enum ConductorError {
          PATH; call it first in `main`, or name a `mozart` with `Builder::guard_program`"
     )]
     NoGuard,
+    /// The settings of the environment are not valid.
+    #[error("the settings are not valid: {0}")]
+    Config(String),
     /// The database cannot be opened.
     #[error(transparent)]
     Store(#[from] OpenError),
@@ -149,7 +153,10 @@ impl Builder {
     /// # Errors
     /// As [`ConductorError`] says; nothing runs then.
     pub fn start(self) -> Result<Conductor, ConductorError> {
-        let mut config = self.config.unwrap_or_default();
+        let mut config = match self.config {
+            Some(config) => config,
+            None => defaults()?,
+        };
         if let Some(dir) = &self.state_dir {
             config.state_db_path = dir.join("daemon-state.db");
         }
@@ -177,11 +184,11 @@ impl Builder {
         let stack = config.workers.stack_kib as usize * 1024;
 
         let monitor = start_monitor(&config, &view, clock, pressure_events)?;
-        let (requests, request_queue) = bounded(config.socket.max_concurrent_requests + 1);
+        let (requests, request_queue) = bounded(config.socket.max_concurrent_requests as usize + 1);
         let reactor = self
             .listener
             .map(|listener| {
-                net::Reactor::spawn(listener, limits(&config), Arc::clone(&vital), requests.clone(), net_events)
+                net::Reactor::spawn(listener, limits(&config), Arc::clone(&vital), dispatch(&requests), net_events)
             })
             .transpose()?;
         let net = reactor.as_ref().map(net::Reactor::handle);
@@ -189,12 +196,14 @@ impl Builder {
         let side = {
             let events = events.clone();
             let run = move |_: &mut (), errand| side::run(&events, errand);
-            Lane::start("side", config.workers.side, stack, ERRANDS, || (), run)?
+            Lane::start("side", config.workers.side as usize, stack, ERRANDS, || (), run)?
         };
         let sheets = {
-            let worker = || Worker::new(events.clone(), state_dir.clone(), guard_program.clone(), &config);
+            let ours = Arc::new(instrument::environment::ours());
+            let worker =
+                || Worker::new(events.clone(), state_dir.clone(), guard_program.clone(), &config, Arc::clone(&ours));
             let run = |worker: &mut Worker, task| worker.run(task);
-            let threads = config.max_concurrent_sheets;
+            let threads = config.max_concurrent_sheets as usize;
             Lane::start("sheet", threads, stack, threads * 2, worker, run)?
         };
         let instruments_home = self.instruments_home.unwrap_or_else(|| state_dir.clone());
@@ -202,7 +211,6 @@ impl Builder {
             view: Arc::clone(&view),
             reader: Reader::new(&config.state_db_path),
             config: Arc::clone(&config),
-            state_dir: state_dir.clone(),
             gauge: monitor.gauge(),
             clock,
             instruments: Instruments::new(instruments_home.clone()),
@@ -212,7 +220,7 @@ impl Builder {
         };
         let request_lane = Lane::over(
             "request",
-            config.workers.requests,
+            config.workers.requests as usize,
             stack,
             (requests.clone(), request_queue),
             desk,
@@ -226,7 +234,7 @@ impl Builder {
             gauge: monitor.gauge(),
             jobs: HashMap::new(),
             queue: VecDeque::new(),
-            permits: Semaphore::new(config.max_concurrent_jobs),
+            permits: Semaphore::new(config.max_concurrent_jobs as usize),
             sched: Scheduler::new(scheduler_limits(&config)),
             failures: pressure::FailureWindow::default(),
             audience: Audience::new(net.clone(), self.subscribers),
@@ -239,7 +247,7 @@ impl Builder {
             outbox: Outbox::default(),
             touched: BTreeSet::new(),
             verdicts: Vec::new(),
-            unreadable: Vec::new(),
+            further_writes: Vec::new(),
             title: self.title.unwrap_or("Conductor"),
             vital: Arc::clone(&vital),
             sheets,
@@ -288,11 +296,42 @@ fn make_private_dir(dir: &Path) -> io::Result<()> {
     DirBuilder::new().mode(0o700).create(dir)
 }
 
+/// The settings without a file, with the environment's `HOME` and `MOZART_HOME`.
+fn defaults() -> Result<Config, ConductorError> {
+    let environment = config::Environment::read(&|name| std::env::var(name).ok());
+    config::load(None, &config::Options::default(), &environment)
+        .map(|loaded| loaded.config)
+        .map_err(|problems| ConductorError::Config(problems.to_string()))
+}
+
+/// Lines go to the request lane; what does not fit comes back to the reactor.
+fn dispatch(requests: &Sender<Job>) -> net::Dispatch {
+    let requests = requests.clone();
+    net::Dispatch::new(move |request| {
+        let line = |job| match job {
+            Job::Line(request) => request,
+            Job::Continue(_) => unreachable!("only lines are sent here"),
+        };
+        requests.try_send(Job::Line(request)).map_err(|refused| match refused {
+            TrySendError::Full(job) => TrySendError::Full(line(job)),
+            TrySendError::Disconnected(job) => TrySendError::Disconnected(line(job)),
+        })
+    })
+}
+
+fn scheduler_limits(config: &Config) -> sched::Limits {
+    sched::Limits {
+        max_sheets: config.max_concurrent_sheets,
+        instruments: config.instruments.iter().map(|(name, limit)| (name.clone(), limit.max_concurrent)).collect(),
+        ..sched::Limits::default()
+    }
+}
+
 fn limits(config: &Config) -> Limits {
     Limits {
-        max_connections: config.socket.max_connections,
-        max_concurrent_requests: config.socket.max_concurrent_requests,
-        max_streams: config.socket.max_streams,
+        max_connections: config.socket.max_connections as usize,
+        max_concurrent_requests: config.socket.max_concurrent_requests as usize,
+        max_streams: config.socket.max_streams as usize,
         ..Limits::default()
     }
 }

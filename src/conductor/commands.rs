@@ -140,7 +140,6 @@ impl Core {
     /// Takes a job into memory: known to the scheduler, queued when it wants a permit.
     pub(super) fn enlist(&mut self, mut live: Live) {
         let id = live.id.clone();
-        self.sched.register(&id, live.card.priority, live.card.submitted);
         if live.exec.status() == JobStatus::Queued {
             self.queue.push_back(id.clone());
         }

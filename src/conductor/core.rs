@@ -13,9 +13,11 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, select};
 
 use crate::config::Config;
-use crate::exec::{Effect, EndReason, Input, JobEvent, JobStatus, Order};
+use serde_json::Value;
+
+use crate::exec::{Effect, Input, InstrumentRef, JobEvent, JobStatus, Order};
 use crate::executor::Taken;
-use crate::ids::{AttemptKey, AttemptNo, JobId, SheetNo};
+use crate::ids::{AttemptKey, AttemptNo, JobId};
 use crate::monitor::Gauge;
 use crate::net::{self, Vital};
 use crate::pressure::{FailureWindow, Pressure};
@@ -30,7 +32,7 @@ use super::live::{Live, Running};
 use super::messages::{Answer, Event};
 use super::registry::Registry;
 use super::side::Errand;
-use super::view::{Ended, View};
+use super::view::View;
 use super::watch::Audience;
 use crate::worker::attempt::Task;
 
@@ -76,6 +78,8 @@ pub(crate) struct Core {
     pub(super) side: Lane<Errand>,
     pub(super) net: Option<net::Handle>,
     pub(super) requests: Sender<super::requests::Job>,
+    /// Joined last: its workers answer while everything else ends.
+    pub(super) request_lane: Option<Lane<super::requests::Job>>,
 }
 
 /// What the conductor waits for besides events.
@@ -107,11 +111,11 @@ pub(super) struct Stopping {
 pub(super) struct Outbox {
     pub(super) answers: Vec<(Exchange, Answer)>,
     /// Submissions that are acknowledged only when they are on the disk.
-    pub(super) accepted: Vec<(JobId, Exchange, Answer)>,
+    pub(super) accepted: Vec<(JobId, Exchange, Value)>,
     /// Commands that act even when they cannot be written; their answer then says so.
-    pub(super) changed: Vec<(Exchange, serde_json::Value)>,
+    pub(super) changed: Vec<(Exchange, Value)>,
     pub(super) orders: Vec<(JobId, Order)>,
-    pub(super) ends: Vec<(JobId, AttemptNo, EndReason)>,
+    pub(super) ends: Vec<(JobId, AttemptNo)>,
     pub(super) events: Vec<(JobId, JobEvent)>,
     pub(super) released: Vec<JobId>,
 }
@@ -190,9 +194,6 @@ impl Core {
     }
 
     fn timers_due(&mut self, now: Now) {
-        if self.dispatch_at.is_some_and(|due| due <= now.mono) {
-            self.dispatch_at = None;
-        }
         while let Some((due, timer)) = self.timers.first().cloned()
             && due <= now.mono
         {
@@ -245,10 +246,10 @@ impl Core {
                     live.dirty.attempts.push(*record);
                 }
                 Effect::Run(order) => self.outbox.orders.push((id.clone(), order)),
-                Effect::End { attempt, reason, .. } => self.outbox.ends.push((id.clone(), attempt, reason)),
+                Effect::End { attempt, .. } => self.outbox.ends.push((id.clone(), attempt)),
                 Effect::Limited { instrument, model, wait, sheet } => {
-                    let model = model.as_deref();
-                    self.sched.limits_mut().report(now, &instrument, model, wait, id, sheet);
+                    let on = InstrumentRef { name: instrument, model };
+                    self.sched.rates_mut().report(now, &on, wait, id, sheet);
                 }
                 Effect::Released => self.outbox.released.push(id.clone()),
                 Effect::Event(event) => self.outbox.events.push((id.clone(), event)),
@@ -289,13 +290,15 @@ impl Core {
                 let Some(permit) = self.permits.try_acquire() else { return };
                 live.permit = Some(permit);
             }
+            let (priority, submitted) = (live.card.priority, live.card.submitted);
             self.queue.pop_front();
+            self.sched.register(id.clone(), priority, submitted);
             self.step(now, &id, Input::Begin);
         }
     }
 
-    /// Where an attempt of a job is, to end it.
-    pub(super) fn end_attempt(&mut self, id: &JobId, attempt: AttemptNo, reason: EndReason) {
+    /// TERM to the guard of an attempt, wherever it is.
+    pub(super) fn end_attempt(&mut self, id: &JobId, attempt: AttemptNo) {
         let Some(live) = self.jobs.get(id) else { return };
         match live.running.get(&attempt) {
             Some(Running::Here(control) | Running::Judging(control, _)) => control.cancel(),
@@ -303,11 +306,18 @@ impl Core {
                 self.errand(Errand::End(Arc::clone(adopted)));
             }
             Some(Running::Sweeping(_)) => (),
-            None => {
-                // Dispatched in this very turn: it will not be handed out any more.
-                log::debug!("attempt.end_before_start job_id={id} attempt={attempt} reason={reason:?}");
-            }
+            None => self.end_unstarted(id, attempt),
         }
+    }
+
+    /// An attempt that was not handed out, because its order could not be written, will not be.
+    fn end_unstarted(&mut self, id: &JobId, attempt: AttemptNo) {
+        let waiting = |(job, order): &(JobId, Order)| job == id && order.attempt == attempt;
+        let Some(at) = self.outbox.orders.iter().position(waiting) else { return };
+        let (_, order) = self.outbox.orders.swap_remove(at);
+        let key = AttemptKey { job: id.clone(), sheet: order.sheet, attempt };
+        let now = self.clock.now();
+        self.reported(now, &key, Box::new(crate::worker::attempt::ended()));
     }
 
     pub(super) fn errand(&self, errand: Errand) {
@@ -316,26 +326,6 @@ impl Core {
             log::warn!("worker.errand_refused error={:?}", error.to_string());
         }
     }
-
-    /// The view, the audience and the memory of a job that ended.
-    pub(super) fn retire(&mut self, now: Now, id: &JobId) {
-        let Some(mut live) = self.jobs.remove(id) else { return };
-        if let Some(due) = live.timer.take() {
-            self.timers.remove(&(due, Timer::Job(id.clone())));
-        }
-        let status = live.exec.status();
-        for (due, exchange) in live.cancel_waiters.drain(..) {
-            self.timers.remove(&(due, Timer::CancelWait(id.clone())));
-            let cancelled = status == JobStatus::Cancelled;
-            self.outbox.changed.push((exchange, serde_json::json!({ "cancelled": cancelled })));
-        }
-        self.sched.deregister(id);
-        self.queue.retain(|queued| queued != id);
-        let updated = live.exec.job().ledger.updated;
-        self.view.end(id, Ended { status, updated }, self.config.max_job_history);
-        live.watchers.end_all(status);
-    }
-
 }
 
 enum Woken {

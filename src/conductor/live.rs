@@ -193,7 +193,8 @@ impl Live {
     }
 
     fn row(&self) -> JobRow {
-        let (card, state, counts) = (&self.card, self.exec.job(), self.exec.counts());
+        let (card, state) = (&self.card, self.exec.job());
+        let total = u32::try_from(self.exec.sheets().len()).ok();
         let mut row =
             JobRow::new(self.id.clone(), card.config_path.clone(), card.workspace.display().to_string(), card.submitted);
         let summary = &mut row.summary;
@@ -202,9 +203,9 @@ impl Live {
         summary.completed_at = state.ledger.completed;
         summary.pid = state.ledger.started.map(|_| std::process::id());
         summary.current_sheet = self.exec.active().map(|(sheet, _)| sheet.0).min();
-        summary.total_sheets = Some(counts.total);
-        summary.progress_completed = Some(counts.satisfied);
-        summary.progress_total = Some(counts.total);
+        summary.total_sheets = total;
+        summary.progress_completed = Some(self.exec.counts().satisfied());
+        summary.progress_total = total;
         summary.error_message.clone_from(&state.ledger.error);
         summary.chain_depth = card.chain_depth;
         summary.name = Some(card.name.clone());

@@ -36,7 +36,6 @@ use crate::net::{self, Vital};
 use crate::rpc::{Call, Id, Params, RpcError};
 
 pub use builder::{Builder, ConductorError};
-pub(crate) use clock::wall;
 pub(crate) use messages::Event;
 pub(crate) use prepared::Prepared;
 

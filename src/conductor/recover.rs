@@ -79,6 +79,7 @@ impl Core {
             && live.exec.status() == JobStatus::Running
         {
             live.permit = Some(self.permits.acquire_over_limit());
+            self.sched.register(id.clone(), live.card.priority, live.card.submitted);
         }
         let mut orphaned = false;
         for record in &open {
@@ -114,7 +115,8 @@ impl Core {
             return false;
         }
         known.insert(dir.clone());
-        self.sched_started(now, &key);
+        let instrument = live.exec.instrument(record.sheet).clone();
+        self.sched.adopted(id, record.sheet, &instrument);
         let found = executor::examine(&dir, &record.token).unwrap_or_else(|error| {
             log::error!("attempt.unreadable attempt={key} error={:?}", error.to_string());
             (Found::NeverStarted, None)
@@ -175,7 +177,7 @@ impl Core {
     /// Hands the record of an ended attempt to a sheet worker. Says whether it counts as interrupted.
     fn judge(&mut self, now: Now, key: &AttemptKey, exit: Exit, taken: Option<Taken>) -> bool {
         let Some(live) = self.jobs.get(&key.job) else { return false };
-        if exit.killed_by.as_deref() == Some(crate::guard::record::BY_TERM) && live.ending_of(key.sheet).is_none()
+        if exit.killed_by.as_deref() == Some("term") && live.ending_of(key.sheet).is_none()
         {
             // A TERM that no committed request explains: somebody ended the guard from outside.
             self.place(key, Running::Sweeping(taken));

@@ -5,7 +5,7 @@
 //! replacement, never while anything is computed or written.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::exec::{Blocked, JobSpec, JobState, JobStatus, Sheet};
@@ -45,8 +45,8 @@ pub(crate) struct View {
     /// The database could not be written at the last try.
     pub(crate) registry_failed: AtomicBool,
     pub(crate) failure_rate_elevated: AtomicBool,
-    pub(crate) active_limits: AtomicU32,
-    pub(crate) requests: AtomicU64,
+    /// Some instrument has asked to wait.
+    pub(crate) rate_limited: AtomicBool,
     /// Attempts that run, adopted ones included.
     pub(crate) attempts: AtomicU32,
     /// Guards that are not our children.

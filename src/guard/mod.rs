@@ -22,6 +22,8 @@ mod supervise;
 mod tree;
 
 use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 pub(crate) use bound::{BoundHeader, BoundOrders};
 pub use log_file::LOG_TAIL;
@@ -36,6 +38,7 @@ pub(crate) const BOUND: &str = "__bound";
 /// Must be the first statement of `main`, before threads, logging or anything else that costs
 /// time or memory: it is part of the price of every sheet.
 pub fn run_if_asked() {
+    ASKED.store(true, Ordering::Relaxed);
     let mut args = std::env::args_os().skip(1);
     let Some(first) = args.next() else { return };
     let guard: fn(Option<OsString>) -> i32 = if first == SHEET {
@@ -47,6 +50,22 @@ pub fn run_if_asked() {
     };
     close_inherited();
     std::process::exit(guard(args.next()));
+}
+
+/// This program has called [`run_if_asked`], so it can be its own guard.
+static ASKED: AtomicBool = AtomicBool::new(false);
+
+/// The program to start guards with: this executable when it is one of ours or has called
+/// [`run_if_asked`], else `mozart` from `PATH`; `None` when there is neither.
+#[must_use]
+pub fn default_program() -> Option<PathBuf> {
+    let own = std::env::current_exe().ok();
+    let ours = own.as_deref().and_then(|path| path.file_name()).is_some_and(|name| name == "mozart" || name == "mozartd");
+    if ours || ASKED.load(Ordering::Relaxed) {
+        return own;
+    }
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).filter(|dir| dir.is_absolute()).map(|dir| dir.join("mozart")).find(|file| file.is_file())
 }
 
 /// Closes everything but the three standard descriptors. What we open ourselves is never handed

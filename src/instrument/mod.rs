@@ -1,1 +1,24 @@
-//! instrument
+//! Instruments: profiles, where they are found, how their programs are called and how their output is read.
+//!
+//! Not here: starting and ending the program (`executor`), judging its failure (`classify`).
+//!
+//! Invariants: no shell is involved; the program is found before anything starts; reading output takes
+//! a bounded amount of memory whatever was printed.
+
+mod command;
+pub mod environment;
+mod extract;
+mod path;
+mod profile;
+mod registry;
+#[cfg(test)]
+mod tests;
+
+pub use command::{
+    Call, CommandError, Invocation, MAX_ARGUMENT, Settings, StdinSource, command, find_program,
+};
+pub use environment::Environment;
+pub use extract::{Extracted, extract};
+pub use path::DotPath;
+pub use profile::{Command, Format, Model, Output, Profile};
+pub use registry::{Registry, Warning};

@@ -26,6 +26,8 @@ mod vital;
 
 use std::time::Duration;
 
+use crossbeam_channel::{Sender, TrySendError};
+
 pub use bind::{BindError, Listener, MAX_PATH, bind};
 pub use handle::{Handle, Stream, TooManyStreams};
 pub use reactor::Reactor;
@@ -57,6 +59,26 @@ pub struct Request {
     pub peer: Peer,
     /// The line without its line end, not parsed yet. Not longer than [`Limits::request_bytes`].
     pub line: Vec<u8>,
+}
+
+/// Where the reactor puts lines: a channel of requests, or one of something that a request becomes.
+pub struct Dispatch(Box<dyn Fn(Request) -> Result<(), TrySendError<Request>> + Send>);
+
+impl Dispatch {
+    /// `send` must not block, and gives the request back when it does not take it.
+    pub fn new(send: impl Fn(Request) -> Result<(), TrySendError<Request>> + Send + 'static) -> Self {
+        Self(Box::new(send))
+    }
+
+    fn send(&self, request: Request) -> Result<(), TrySendError<Request>> {
+        (self.0)(request)
+    }
+}
+
+impl From<Sender<Request>> for Dispatch {
+    fn from(channel: Sender<Request>) -> Self {
+        Self::new(move |request| channel.try_send(request))
+    }
 }
 
 /// What the owner of streams has to know.

@@ -20,7 +20,7 @@ use super::conn::{Conn, Input, Phase};
 use super::handle::{Command, Handle, Inbox};
 use super::table::Table;
 use super::timers::Timers;
-use super::{ConnId, Event, Limits, Listener, Peer, Request, Vital};
+use super::{ConnId, Dispatch, Event, Limits, Listener, Peer, Request, Vital};
 use crate::ndjson::Frame;
 use crate::rpc::{Incoming, Params, RpcError, reply};
 
@@ -58,7 +58,7 @@ impl Reactor {
         listener: Listener,
         limits: Limits,
         vital: Arc<Vital>,
-        requests: Sender<Request>,
+        requests: impl Into<Dispatch>,
         events: Sender<Event>,
     ) -> io::Result<Self> {
         let poll = Poll::new()?;
@@ -84,7 +84,7 @@ impl Reactor {
             inline: memmem::Finder::new("\"daemon.").into_owned(),
             limits,
             vital,
-            requests,
+            requests: requests.into(),
             events,
         };
         let thread = std::thread::Builder::new().name("mz-net".to_owned()).spawn(move || state.run())?;
@@ -156,7 +156,7 @@ struct State {
     inline: memmem::Finder<'static>,
     limits: Limits,
     vital: Arc<Vital>,
-    requests: Sender<Request>,
+    requests: Dispatch,
     events: Sender<Event>,
 }
 
@@ -421,7 +421,7 @@ impl State {
     /// Hands a line to the workers, or keeps it until there is a slot.
     fn dispatch(&mut self, conn: &mut Conn, line: Vec<u8>, place: Place) {
         let line = if self.in_flight < self.limits.max_concurrent_requests {
-            match self.requests.try_send(Request { conn: conn.id, peer: conn.peer, line }) {
+            match self.requests.send(Request { conn: conn.id, peer: conn.peer, line }) {
                 Ok(()) => {
                     conn.phase = Phase::InFlight;
                     self.in_flight += 1;
@@ -525,7 +525,9 @@ impl State {
 
     /// Closes the connection that has been idle longest. `false` when none is idle.
     fn close_idlest(&mut self) -> bool {
-        let idlest = self.conns.iter_mut().filter(|conn| conn.is_idle()).min_by_key(|conn| conn.last_active);
+        // Connections accepted in one turn share a time; their order tells which is older.
+        let age = |conn: &&mut Conn| (conn.last_active, conn.id.serial);
+        let idlest = self.conns.iter_mut().filter(|conn| conn.is_idle()).min_by_key(age);
         let Some(id) = idlest.map(|conn| conn.id) else { return false };
         let Some(conn) = self.conns.take(id) else { return false };
         log::debug!("ipc.idle_connection_closed pid={:?}", conn.peer.pid);

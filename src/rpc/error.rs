@@ -84,7 +84,7 @@ pub enum RpcError {
         /// Text for people.
         message: String,
         /// `file`, `line`, `column`, `field`, as far as they are known.
-        data: Value,
+        data: Box<Value>,
     },
     /// The limit of streams is reached.
     #[error("Too many streams")]
@@ -142,7 +142,7 @@ impl RpcError {
             Self::ResponseTooLarge { bytes } => Some(json!({ "response_size": bytes })),
             Self::JobNotFound(job) => Some(json!({ "job_id": job, "reason": "not_found" })),
             Self::Job { job, reason, .. } => Some(json!({ "job_id": job, "reason": reason })),
-            Self::ConfigInvalid { data, .. } => Some(data.clone()),
+            Self::ConfigInvalid { data, .. } => Some(Value::clone(data)),
             Self::TooManyStreams { max } => Some(json!({ "max": max })),
             Self::Parse
             | Self::InvalidRequest(_)

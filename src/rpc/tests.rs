@@ -269,7 +269,7 @@ fn every_error_has_its_code_and_data() {
         (RpcError::JobNotResumable("done".into()), -32004, "done", Value::Null),
         (RpcError::WorkspaceNotFound("gone".into()), -32005, "gone", Value::Null),
         (
-            RpcError::ConfigInvalid { message: "bad".into(), data: json!({"line":3}) },
+            RpcError::ConfigInvalid { message: "bad".into(), data: json!({"line":3}).into() },
             -32006,
             "bad",
             json!({"line":3}),

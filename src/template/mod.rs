@@ -1,1 +1,175 @@
-//! template
+//! Prompts: templates in the manner of Jinja2, `{name}` placeholders, and the assembly of a whole prompt.
+//!
+//! Not here: where the variables come from (`plan`), reading of injected files (the sheet worker).
+//!
+//! Invariants: rendering is pure and bounded (work, output, recursion); an undefined name is an error with
+//! its name and line, never an empty text; what prints, prints as Python would.
+
+mod filters;
+mod json;
+mod nesting;
+mod object;
+pub mod placeholders;
+pub mod prompt;
+mod python;
+#[cfg(test)]
+mod tests;
+mod vars;
+
+use std::io;
+
+use minijinja::syntax::SyntaxConfig;
+use minijinja::{AutoEscape, Environment, ErrorKind, Output, State, UndefinedBehavior, Value};
+
+pub use vars::{Item, Vars};
+
+/// Largest rendered text, 16 MiB.
+pub const MAX_OUTPUT: usize = 16 * 1024 * 1024;
+/// Most steps of the engine for one template.
+pub const MAX_STEPS: u64 = 10_000_000;
+/// Nesting of macros, calls and recursive loops, so that a thread with a stack of 256 KiB is enough.
+const MAX_RECURSION: usize = 60;
+
+/// Why a template was not rendered. Sheets fail with E304 and are not retried.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}{}", line.map(|line| format!(" (template line {line})")).unwrap_or_default())]
+pub struct RenderError {
+    /// What is wrong, with the name of the variable or filter, and what to do.
+    pub message: String,
+    /// Line of the template, from 1, when known.
+    pub line: Option<usize>,
+}
+
+/// Renders a template. Undefined names fail wherever they are used, except in `is defined` and `default`.
+pub fn render(template: &str, vars: &Vars) -> Result<String, RenderError> {
+    run(template, vars, UndefinedBehavior::Strict)
+}
+
+/// Renders with undefined names as empty text, for the paths of injections.
+pub fn render_lenient(template: &str, vars: &Vars) -> Result<String, RenderError> {
+    run(template, vars, UndefinedBehavior::Chainable)
+}
+
+/// Checks the syntax of a template without rendering it.
+pub fn check(template: &str) -> Result<(), RenderError> {
+    let template = prepared(template)?;
+    let env = environment(UndefinedBehavior::Strict);
+    env.template_from_named_str("template", &template).map(drop).map_err(|error| explain(&error))
+}
+
+fn run(template: &str, vars: &Vars, undefined: UndefinedBehavior) -> Result<String, RenderError> {
+    let template = prepared(template)?;
+    let env = environment(undefined);
+    let compiled = env.template_from_named_str("template", &template).map_err(|error| explain(&error))?;
+    let mut out = Capped { text: Vec::with_capacity(template.len()), full: false };
+    let result = compiled.render_captured_to(object::context(vars), &mut out).map(drop);
+    if out.full {
+        return Err(RenderError {
+            message: format!("the rendered text is larger than {} MiB", MAX_OUTPUT >> 20),
+            line: None,
+        });
+    }
+    result.map_err(|error| explain(&error))?;
+    Ok(String::from_utf8(out.text).expect("the engine writes whole pieces of text"))
+}
+
+/// Line ends as Jinja2 has them; refuses nesting that would overflow a small stack.
+fn prepared(template: &str) -> Result<String, RenderError> {
+    let text = template.replace("\r\n", "\n").replace('\r', "\n");
+    match nesting::too_deep(&text) {
+        Some(line) => {
+            let message =
+                "an expression or a block is nested too deeply: split it with `{% set %}`".to_owned();
+            Err(RenderError { message, line: Some(line) })
+        }
+        None => Ok(text),
+    }
+}
+
+fn environment(undefined: UndefinedBehavior) -> Environment<'static> {
+    let mut env = Environment::new();
+    env.set_undefined_behavior(undefined);
+    // Error messages then name the undefined variable.
+    env.set_debug(true);
+    env.set_fuel(Some(MAX_STEPS));
+    env.set_recursion_limit(MAX_RECURSION);
+    env.set_auto_escape_callback(|_| AutoEscape::None);
+    env.set_syntax(
+        SyntaxConfig::builder().keep_trailing_newline(true).build().expect("the usual delimiters are valid"),
+    );
+    env.set_unknown_method_callback(method);
+    env.set_formatter(print);
+    env.remove_global("debug");
+    env.add_function("cycler", minijinja_contrib::globals::cycler);
+    env.add_function("joiner", minijinja_contrib::globals::joiner);
+    filters::register(&mut env);
+    env
+}
+
+fn print(out: &mut Output<'_>, _state: &mut State<'_, '_>, value: &Value) -> Result<(), minijinja::Error> {
+    if value.is_undefined() {
+        return Ok(());
+    }
+    python::write_str(out, value)
+        .map_err(|_| minijinja::Error::new(ErrorKind::WriteFailure, "a value could not be printed"))
+}
+
+/// Methods of Python's strings, lists and dicts.
+fn method(
+    state: &mut State<'_, '_>,
+    value: &Value,
+    name: &str,
+    args: &[Value],
+) -> Result<Value, minijinja::Error> {
+    if matches!(name, "append" | "extend" | "insert" | "pop" | "update" | "remove" | "clear" | "setdefault") {
+        let message = format!(
+            "`.{name}()` would change a value, and values in templates are constant: \
+             write `{{% set x = x + [item] %}}`, in a loop with a `namespace`"
+        );
+        return Err(minijinja::Error::new(ErrorKind::UnknownMethod, message));
+    }
+    minijinja_contrib::pycompat::unknown_method_callback(state, value, name, args)
+}
+
+fn explain(error: &minijinja::Error) -> RenderError {
+    let detail = error.detail().unwrap_or_default();
+    let message = match error.kind() {
+        ErrorKind::UndefinedError => format!(
+            "{}: give it a value in `prompt.variables`, or test it with `is defined`",
+            if detail.is_empty() { "an undefined value was used" } else { detail }
+        ),
+        ErrorKind::TemplateNotFound | ErrorKind::BadInclude => {
+            "template loading is not available in scores: put the text into the template, or into an injection".to_owned()
+        }
+        ErrorKind::OutOfFuel => format!("the template needs more than {MAX_STEPS} steps: is a loop too large?"),
+        ErrorKind::SyntaxError => format!("template syntax error: {detail}"),
+        kind if detail.is_empty() => kind.to_string(),
+        ErrorKind::UnknownFilter | ErrorKind::UnknownTest | ErrorKind::UnknownFunction | ErrorKind::InvalidOperation => {
+            detail.to_owned()
+        }
+        ErrorKind::UnknownMethod => detail.to_owned(),
+        kind => format!("{kind}: {detail}"),
+    };
+    RenderError { message, line: error.line() }
+}
+
+/// Takes at most [`MAX_OUTPUT`] bytes.
+struct Capped {
+    text: Vec<u8>,
+    full: bool,
+}
+
+impl io::Write for Capped {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.text.len() + bytes.len() > MAX_OUTPUT {
+            self.full = true;
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        self.text.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -37,6 +37,26 @@ impl<T: Send + 'static> Lane<T> {
         threads: usize,
         stack_bytes: usize,
         bound: usize,
+        make: impl FnMut() -> S,
+        run: F,
+    ) -> io::Result<Self>
+    where
+        S: Send + 'static,
+        F: Fn(&mut S, T) + Send + Clone + 'static,
+    {
+        Self::over(name, threads, stack_bytes, crossbeam_channel::bounded::<T>(bound), make, run)
+    }
+
+    /// As [`Lane::start`], over a channel that others have senders of. The threads end when all of
+    /// them are gone.
+    ///
+    /// # Errors
+    /// When the operating system gives no thread.
+    pub fn over<S, F>(
+        name: &str,
+        threads: usize,
+        stack_bytes: usize,
+        (tasks, queue): (Sender<T>, Receiver<T>),
         mut make: impl FnMut() -> S,
         run: F,
     ) -> io::Result<Self>
@@ -44,7 +64,6 @@ impl<T: Send + 'static> Lane<T> {
         S: Send + 'static,
         F: Fn(&mut S, T) + Send + Clone + 'static,
     {
-        let (tasks, queue) = crossbeam_channel::bounded::<T>(bound);
         let mut lane = Self { tasks: Some(tasks), threads: Vec::with_capacity(threads) };
         for number in 1..=threads {
             let (queue, state, run) = (queue.clone(), make(), run.clone());
@@ -67,12 +86,6 @@ impl<T: Send + 'static> Lane<T> {
             TrySendError::Full(task) => (task, LaneError::Full),
             TrySendError::Disconnected(task) => (task, LaneError::Ended),
         })
-    }
-
-    /// A sender for those that only queue tasks.
-    #[must_use]
-    pub fn sender(&self) -> Option<Sender<T>> {
-        self.tasks.clone()
     }
 }
 

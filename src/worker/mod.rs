@@ -5,6 +5,7 @@
 //! request, one attempt or one errand, never a job: a job that waits holds no thread.
 //! A panic in a task is caught, logged and costs that task alone.
 
+pub(crate) mod attempt;
 mod lane;
 mod semaphore;
 

@@ -1,11 +1,10 @@
 //! `daemon.*`: what the conductor says of itself.
 
-use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
 use serde_json::{Value, json};
 
-use crate::pressure::Level;
+use crate::pressure::{Cause, Level};
 use crate::rpc::{PROTOCOL_VERSION, Params, RpcError, params};
 
 use super::Desk;
@@ -20,7 +19,7 @@ impl Desk {
     pub(super) fn daemon_health(&self, params: Params) -> Result<Value, RpcError> {
         params::none(params)?;
         Ok(json!({
-            "status": "ok", "pid": std::process::id(), "uptime_seconds": self.uptime(),
+            "status": "ok", "pid": self.vital.pid(), "uptime_seconds": self.uptime(),
             "shutting_down": self.view.flag(&self.view.stopping),
         }))
     }
@@ -35,20 +34,8 @@ impl Desk {
     pub(super) fn daemon_ready(&self, params: Params) -> Result<Value, RpcError> {
         params::none(params)?;
         let view = &self.view;
-        let pressure = self.probe.fresh();
-        let mut reasons = Vec::new();
-        if pressure.probe_failed {
-            reasons.push("probe_failed");
-        }
-        if pressure.degraded {
-            reasons.push("monitor_degraded");
-        }
-        if pressure.memory_percent() >= 80.0 {
-            reasons.push("memory");
-        }
-        if pressure.processes_percent() >= 80.0 {
-            reasons.push("processes");
-        }
+        let pressure = self.gauge.fresh(self.clock.now().mono);
+        let mut reasons: Vec<&str> = pressure.unready().into_iter().map(Cause::word).collect();
         let flags = [
             (&view.stopping, "shutting_down"),
             (&view.failure_rate_elevated, "failure_rate"),
@@ -67,8 +54,8 @@ impl Desk {
         Ok(json!({
             "status": if ready { "ready" } else { "not_ready" },
             "running_jobs": view.running.load(Ordering::Acquire),
-            "memory_mb": round(pressure.memory_mb.unwrap_or(0.0)),
-            "child_processes": pressure.processes.unwrap_or(0),
+            "memory_mb": round(pressure.memory_mb()),
+            "child_processes": pressure.processes(),
             "accepting_work": ready,
             "shutting_down": view.flag(&view.stopping),
             "failure_rate_elevated": view.flag(&view.failure_rate_elevated),
@@ -85,7 +72,7 @@ impl Desk {
     pub(super) fn daemon_status(&self, params: Params) -> Result<Value, RpcError> {
         params::none(params)?;
         let view = &self.view;
-        let pressure = *self.probe.last().read().unwrap_or_else(PoisonError::into_inner);
+        let pressure = self.gauge.last();
         let running = view.running.load(Ordering::Acquire);
         let queued = view.queued.load(Ordering::Acquire);
         let state = if view.flag(&view.stopping) {
@@ -95,13 +82,12 @@ impl Desk {
         } else {
             "Running"
         };
-        let counters = self.net.as_ref().map(crate::net::Handle::counters).unwrap_or_default();
         Ok(json!({
             "pid": std::process::id(),
             "uptime_seconds": self.uptime(),
             "running_jobs": running,
             "total_jobs_active": running + queued,
-            "memory_usage_mb": round(pressure.memory_mb.unwrap_or(0.0)),
+            "memory_usage_mb": round(pressure.memory_mb()),
             "version": env!("CARGO_PKG_VERSION"),
             "state": state,
             "queued_jobs": queued,
@@ -113,25 +99,21 @@ impl Desk {
             "metrics": {
                 "reload_latency_ms": null,
                 "reload_count": 0,
-                "requests_total": view.requests.load(Ordering::Relaxed) + counters.inline_requests,
-                "requests_in_flight": counters.in_flight,
-                "connections": counters.connections,
-                "streams": counters.streams,
-                "memory_rss_mb": round(pressure.own_memory_mb.unwrap_or(0.0)),
-                "cpu_percent": round(pressure.own_cpu_percent.unwrap_or(0.0)),
+                "requests_total": self.vital.requests_total.load(Ordering::Relaxed),
+                "requests_in_flight": self.vital.requests_in_flight.load(Ordering::Relaxed),
+                "connections": self.vital.connections.load(Ordering::Relaxed),
+                "streams": self.net.as_ref().map_or(0, crate::net::Handle::streams),
             },
         }))
     }
 
     /// The level of the monitor, HIGH at least while a rate limit is active.
     fn shown_level(&self, level: Level) -> Level {
-        if self.view.active_limits.load(Ordering::Acquire) > 0 { level.max(Level::High) } else { level }
+        level.with_rate_limit(self.view.flag(&self.view.rate_limited))
     }
 
     fn uptime(&self) -> f64 {
-        #[expect(clippy::cast_precision_loss, reason = "rounded to a tenth of a second")]
-        let seconds = self.clock.now().mono.0 as f64 / 1e9;
-        round(seconds)
+        round(self.vital.uptime_seconds())
     }
 }
 

@@ -6,14 +6,16 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::checkpoint;
-use crate::exec::JobStatus;
+use crate::exec::{Execution, JobStatus};
 use crate::ids::JobId;
 use crate::rpc::{RpcError, budget, params};
-use crate::store::{JobSummary, ReadError};
+use crate::store::{JobSummary, ReadError, StoredJob};
 
 use super::{Desk, Outcome};
+use crate::conductor::card::Card;
 use crate::conductor::live;
 use crate::conductor::messages::Command;
+use crate::conductor::prepared::{Prepared, Snapshot};
 use crate::conductor::view::JobView;
 
 impl Desk {
@@ -22,22 +24,55 @@ impl Desk {
         let id = &status.job_id;
         let limit = if status.full { budget::HARD } else { budget::PREFERRED };
         if let Some(live) = self.view.live(id) {
-            return Ok(budget::fit(live_status(&live), limit));
+            return Ok(budget::fit(self.live_status(&live), limit));
         }
         let Some(stored) = self.reader.job_state(id.as_str()).map_err(unreadable)? else {
             return Err(RpcError::JobNotFound(id.clone()));
         };
-        let Ok((job, sheets)) = live::records(&stored) else {
-            // A row of an older program, or one that cannot be read: what the listing knows.
-            return serde_json::to_value(&stored.row.summary).map_err(|error| RpcError::Internal(error.to_string()));
+        let value = match self.stored_status(&stored) {
+            Ok(value) => value,
+            Err(reason) => {
+                // A row of an older program, or one that cannot be read: what the listing knows.
+                log::debug!("job.status_from_row job_id={id} reason={reason:?}");
+                to_value(&stored.row.summary)?
+            }
         };
+        Ok(budget::fit(value, limit))
+    }
 
+    fn live_status(&self, view: &JobView) -> Value {
+        let meta = view.card.meta(Some(self.vital.pid()));
+        let now = self.clock.now();
+        let mut status = checkpoint::status_json(&meta, &view.spec, &view.job, &view.sheets, None, now);
+        if view.status == JobStatus::Running
+            && let Some(blocked) = view.blocked
+        {
+            status["blocked"] = blocked.to_string().into();
+        }
+        status["job_name"] = view.card.name.clone().into();
+        status
+    }
+
+    /// An ended job: its records, read with its score.
+    fn stored_status(&mut self, stored: &StoredJob) -> Result<Value, String> {
+        let (job, sheets) = live::records(stored)?;
+        let text = stored.snapshot.as_deref().ok_or("its score is missing")?;
+        let snapshot: Snapshot = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        let registry = self.instruments.for_directory(&snapshot.source.base);
+        let prepared = Prepared::new(snapshot, &registry).map_err(|_| "its score does not load")?;
+        let now = self.clock.now();
+        let exec = Execution::restore(Arc::clone(&prepared.spec), job, sheets, now);
+        let card = Card::of_row(&stored.row, prepared.score.parallel.enabled);
+        let mut status =
+            checkpoint::status_json(&card.meta(None), &prepared.spec, exec.job(), exec.sheets(), None, now);
+        status["job_name"] = card.name.into();
+        Ok(status)
     }
 
     /// Newest submission first. Rows come from the database; what is live is shown as it is now.
     pub(super) fn job_list(&mut self, list: params::List) -> Result<Value, RpcError> {
         let mut live: HashMap<JobId, Arc<JobView>> =
-            self.view.all_live().into_iter().map(|view| (view.meta.job_id.clone(), view)).collect();
+            self.view.all_live().into_iter().map(|view| (view.card.id.clone(), view)).collect();
         let wanted = |status: &str| list.status.as_ref().is_none_or(|all| all.iter().any(|one| one == status));
         let statuses: Vec<&str> = list.status.iter().flatten().map(String::as_str).collect();
         let limit = u32::try_from(list.limit).unwrap_or(u32::MAX);
@@ -53,14 +88,13 @@ impl Desk {
         let mut entries: Vec<JobSummary> = rows
             .into_iter()
             .map(|row| live.remove(&row.job_id).map_or(row, |view| summary(&view)))
-            .chain(Vec::new())
             .collect();
         // Jobs whose rows have not been written yet, or whose status has moved into the filter.
         entries.extend(live.values().map(|view| summary(view)));
         entries.retain(|entry| wanted(&entry.status));
         entries.sort_by_key(|entry| std::cmp::Reverse(entry.submitted_at));
         entries.truncate(list.limit);
-        serde_json::to_value(entries).map_err(|error| RpcError::Internal(error.to_string()))
+        to_value(&entries)
     }
 
     pub(super) fn job_watch(&mut self, watch: params::Watch) -> Result<Outcome, RpcError> {
@@ -95,22 +129,16 @@ fn unreadable(error: ReadError) -> RpcError {
     RpcError::Internal(error.to_string())
 }
 
-fn live_status(view: &JobView) -> Value {
-    let mut status = checkpoint::status_json(&view.meta, &view.job, &view.sheets);
-    if let Some(reason) = &view.blocked
-        && view.status == JobStatus::Running
-    {
-        status["blocked"] = reason.to_string().into();
-    }
-    status
+fn to_value(summary: &impl serde::Serialize) -> Result<Value, RpcError> {
+    serde_json::to_value(summary).map_err(|error| RpcError::Internal(error.to_string()))
 }
 
 fn summary(view: &JobView) -> JobSummary {
     let mut summary = crate::store::JobRow::new(
-        view.meta.job_id.clone(),
-        view.meta.config_path.clone(),
-        view.meta.workspace.clone(),
-        view.meta.submitted,
+        view.card.id.clone(),
+        view.card.config_path.clone(),
+        view.card.workspace.display().to_string(),
+        view.card.submitted,
     )
     .summary;
     let done = view.sheets.iter().filter(|sheet| sheet.state.satisfies()).count();
@@ -125,6 +153,6 @@ fn summary(view: &JobView) -> JobSummary {
     summary.progress_completed = u32::try_from(done).ok();
     summary.progress_total = total;
     summary.error_message.clone_from(&view.job.ledger.error);
-    summary.chain_depth = view.meta.chain_depth;
+    summary.chain_depth = view.card.chain_depth;
     summary
 }

@@ -10,16 +10,14 @@ mod read_score;
 mod submit;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use crossbeam_channel::Sender;
 use serde_json::Value;
 
 use crate::config::Config;
-use crate::monitor::Probe;
-use crate::net;
+use crate::monitor::Gauge;
+use crate::net::{self, Vital};
 use crate::rpc::{self, Lane, Params, RpcError, params};
 use crate::store::Reader;
 
@@ -43,12 +41,12 @@ pub(crate) struct Desk {
     pub(crate) view: Arc<View>,
     pub(crate) reader: Reader,
     pub(crate) config: Arc<Config>,
-    pub(crate) state_dir: PathBuf,
-    pub(crate) probe: Probe,
+    pub(crate) gauge: Gauge,
     pub(crate) clock: Clock,
     pub(crate) instruments: Instruments,
     pub(crate) events: Sender<Event>,
     pub(crate) net: Option<net::Handle>,
+    pub(crate) vital: Arc<Vital>,
 }
 
 /// Answer now, or let the conductor answer.
@@ -69,7 +67,6 @@ impl Desk {
                 Next::Call { method, params } => (method, params),
                 Next::Done => return exchange.finish(self.net.as_ref()),
             };
-            self.view.requests.fetch_add(1, Ordering::Relaxed);
             // A bug in one handler costs one answer.
             let handled = catch_unwind(AssertUnwindSafe(|| self.handle(&exchange, &method, params)));
             match handled {

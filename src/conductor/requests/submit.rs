@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use nix::unistd::{AccessFlags, access};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::ids::JobId;
 use crate::plan::Overrides;
 use crate::rpc::{RpcError, params};
-use crate::score::{Issue, Source};
+use crate::score::{self, Issue, Source};
 use crate::store::StoredJob;
 use crate::time::Wall;
 
@@ -79,7 +79,7 @@ impl Desk {
         let overrides = Overrides {
             workspace: submit.workspace.as_deref().map(|dir| absolute(dir, submit.client_cwd.as_deref())),
             start_sheet: submit.start_sheet,
-            variables: submit.variables.clone(),
+            variables: submit.variables.iter().map(|(key, value)| (key.as_str(), score_value(value))).collect(),
         };
         let prepared = self
             .prepare(source, overrides)
@@ -187,6 +187,11 @@ impl Desk {
     fn stored(&mut self, id: &JobId) -> Result<Option<StoredJob>, String> {
         self.reader.job_state(id.as_str()).map_err(|error| error.to_string())
     }
+}
+
+/// A value of the wire as a score would write it.
+fn score_value(value: &Value) -> score::Value {
+    serde_json::from_value(value.clone()).unwrap_or_default()
 }
 
 fn absolute(path: &Path, client_cwd: Option<&Path>) -> PathBuf {

@@ -24,7 +24,7 @@ use crate::config::Config;
 use crate::exec::{AttemptReport, Evidence, Failure, Order, Outcome, Sheet};
 use crate::executor::{self, Control, End, Spec, StartError, Stdin};
 use crate::guard::record::Exit;
-use crate::ids::AttemptKey;
+use crate::ids::{AttemptKey, AttemptNo};
 use crate::instrument::{self, Call, Environment, Invocation, Profile, Settings, StdinSource};
 use crate::plan::{InstrumentChoice, SheetPlan};
 use crate::template::Vars;
@@ -172,7 +172,7 @@ impl Attempt<'_> {
     fn run(mut self, order: &Order, sheets: &[Arc<Sheet>]) -> AttemptReport {
         let mut warnings = Vec::new();
         self.add_context(order, sheets, &mut warnings);
-        let rules = self.rules();
+        let rules = Rules::of(&self);
         let prompt = match self.prompt(order, &rules, &mut warnings) {
             Ok(prompt) => prompt,
             Err(failure) => return report_failure(failure, warnings),
@@ -182,7 +182,7 @@ impl Attempt<'_> {
             Err(failure) => return report_failure(failure, warnings),
         };
         let settings = self.settings();
-        let identity = self.identity(order);
+        let identity = self.identity_of(order.attempt);
         let prompt_file = self.dir.with_extension("prompt");
         let call = Call {
             profile: self.profile,
@@ -207,8 +207,8 @@ impl Attempt<'_> {
             }
         };
         warnings.extend(invocation.warnings.iter().cloned());
-        let snapshot = rules.snapshot();
-        match self.start(order, invocation, &prompt, cwd, &prompt_file, &snapshot) {
+        let snapshot = rules.snapshot(&self);
+        match self.start(order, invocation, cwd, &prompt_file, &snapshot) {
             Ok(exit) => self.judge(&exit, &snapshot, warnings),
             Err(report) => *report,
         }
@@ -219,7 +219,6 @@ impl Attempt<'_> {
         &self,
         order: &Order,
         invocation: Invocation,
-        prompt: &str,
         cwd: PathBuf,
         prompt_file: &Path,
         snapshot: &Snapshot,
@@ -272,10 +271,6 @@ impl Attempt<'_> {
         }
     }
 
-    fn rules(&self) -> Rules<'_> {
-        Rules::new(self.prepared, self.sheet, &self.vars)
-    }
-
     /// The snapshot that the worker of an earlier conductor took.
     fn stored_snapshot(&self) -> Snapshot {
         let read = fs::read(self.dir.join(SNAPSHOT)).ok();
@@ -316,11 +311,11 @@ impl Attempt<'_> {
         }
     }
 
-    fn identity(&self, order: &Order) -> Vec<(String, String)> {
+    fn identity_of(&self, attempt: AttemptNo) -> Vec<(String, String)> {
         let pairs = [
             ("MOZART_JOB_ID", self.key.job.to_string()),
             ("MOZART_SHEET_NUM", self.key.sheet.to_string()),
-            ("MOZART_ATTEMPT", order.attempt.to_string()),
+            ("MOZART_ATTEMPT", attempt.to_string()),
             ("MOZART_WORKSPACE", self.prepared.workspace.display().to_string()),
         ];
         pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
@@ -374,6 +369,7 @@ pub(crate) fn interrupted(message: &str) -> AttemptReport {
     }
 }
 
-fn ended() -> AttemptReport {
+/// It was asked to end before anything was started.
+pub(crate) fn ended() -> AttemptReport {
     AttemptReport { outcome: Outcome::Ended, evidence: Evidence::default() }
 }

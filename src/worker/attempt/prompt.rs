@@ -8,7 +8,7 @@ use crate::classify::ErrorCode;
 use crate::exec::{Failure, Mode, Order};
 use crate::score::{Extension, Injection, InjectionKind, InjectionSource};
 use crate::template::prompt::{PromptParts, assemble, default_body, measure};
-use crate::template::{self};
+use crate::template;
 
 use super::Attempt;
 use super::rules::Rules;
@@ -32,7 +32,7 @@ impl Attempt<'_> {
     pub(super) fn prompt(
         &mut self,
         order: &Order,
-        rules: &Rules<'_>,
+        rules: &Rules,
         warnings: &mut Vec<String>,
     ) -> Result<String, Failure> {
         let score = &self.prepared.score;
@@ -76,7 +76,7 @@ impl Attempt<'_> {
             context: &injected.context,
             body: &body,
             specs: &[],
-            requirements: &rules.requirements(),
+            requirements: rules.requirements(),
             extensions: &extensions,
             previous: order.previous.as_deref(),
             completion: (order.mode == Mode::Completion).then_some(order.completion),

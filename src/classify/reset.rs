@@ -1,0 +1,232 @@
+//! Reads from a rate-limit message when to come back.
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use jiff::civil::Time;
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan, Zoned};
+use regex::{Captures, Regex};
+
+/// No wait that was read from a text is longer than a day.
+pub const MAX_WAIT: Duration = Duration::from_secs(86_400);
+/// Only so much of a text is searched.
+const MAX_TEXT: usize = 64 * 1024;
+
+struct Forms {
+    relative: Regex,
+    part: Regex,
+    http_date: Regex,
+    clock: Regex,
+    iso: Regex,
+    epoch: Regex,
+}
+
+fn forms() -> &'static Forms {
+    static FORMS: OnceLock<Forms> = OnceLock::new();
+    FORMS.get_or_init(|| {
+        let new = |pattern: &str| Regex::new(pattern).expect("a constant pattern that a test compiles");
+        const NUMBER: &str = r"\d{1,9}(?:\.\d{1,6})?\s*(?:seconds?|secs?|s|minutes?|mins?|m|hours?|hrs?|h|days?|d)?\b";
+        Forms {
+            relative: new(&format!(
+                r"(?i)(?P<after>retry[- _]?after(?:[-_]seconds)?)?(?:\b(?:try(?: again)?|retry|wait|resets?|renews?|available(?: again)?|recharges?)(?: for)?(?: in)?(?: about)?)?[\s:=]+(?P<length>{NUMBER}(?:(?:\s*,?\s*(?:and\s+)?){NUMBER}){{0,3}})"
+            )),
+            part: new(r"(?i)(\d{1,9}(?:\.\d{1,6})?)\s*(s(?:ec(?:ond)?s?)?|m(?:in(?:ute)?s?)?|h(?:(?:ou)?rs?)?|d(?:ays?)?)?\b"),
+            http_date: new(r"(?i)retry-after[\s:=]+([a-z]{3}, \d{1,2} [a-z]{3} \d{4} \d{2}:\d{2}:\d{2} (?:gmt|utc|[+-]\d{4}))"),
+            clock: new(r"(?i)\bresets?\s+(?:at\s+)?(\d{1,2})(?::(\d{2}))?\s*([ap]\.?m\b\.?)?(?:\s*\(([A-Za-z_]+(?:/[A-Za-z0-9_+-]+){0,2})\))?"),
+            iso: new(r"(?i)\breset\w*[^\d\n]{0,20}(\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?)\s*(z|[+-]\d{2}:?\d{2})?"),
+            epoch: new(r"(?i)(?:\breset\w*[^\d\n]{0,20}|limit reached\|)(\d{13}|\d{10})\b"),
+        }
+    })
+}
+
+/// The wait that a text asks for, seen at `now` (whose zone is the local one): more than zero, at most a day.
+///
+/// Of several relative waits the longest counts; a clock time, when there is one, counts before all of them.
+#[must_use]
+pub fn parse(text: &str, now: &Zoned) -> Option<Duration> {
+    let text = crate::util::text::head_bytes(text, MAX_TEXT);
+    clock(text, now).or_else(|| relative(text)).map(|wait| wait.min(MAX_WAIT))
+}
+
+fn clock(text: &str, now: &Zoned) -> Option<Duration> {
+    let forms = forms();
+    let until = |then: Timestamp| {
+        let seconds = then.duration_since(now.timestamp()).as_secs_f64().ceil();
+        Duration::try_from_secs_f64(seconds).ok().filter(|wait| !wait.is_zero())
+    };
+    let found = [
+        forms
+            .http_date
+            .captures_iter(text)
+            .find_map(|found| Some((found.get(0)?.start(), until(http_date(&found)?)?))),
+        forms
+            .iso
+            .captures_iter(text)
+            .find_map(|found| Some((found.get(0)?.start(), until(iso(&found, now)?)?))),
+        forms
+            .epoch
+            .captures_iter(text)
+            .find_map(|found| Some((found.get(0)?.start(), until(epoch(&found)?)?))),
+        forms
+            .clock
+            .captures_iter(text)
+            .find_map(|found| Some((found.get(0)?.start(), until(time_of_day(&found, now)?)?))),
+    ];
+    found.into_iter().flatten().min_by_key(|(start, _)| *start).map(|(_, wait)| wait)
+}
+
+fn http_date(found: &Captures<'_>) -> Option<Timestamp> {
+    let text = found[1].to_uppercase().replace("UTC", "GMT");
+    jiff::fmt::rfc2822::DateTimeParser::new().relaxed_weekday(true).parse_timestamp(&text).ok()
+}
+
+fn iso(found: &Captures<'_>, now: &Zoned) -> Option<Timestamp> {
+    let civil: jiff::civil::DateTime = found[1].replace(' ', "T").parse().ok()?;
+    match found.get(2) {
+        None => civil.to_zoned(now.time_zone().clone()).ok().map(|zoned| zoned.timestamp()),
+        Some(offset) => format!("{civil}{}", offset.as_str().to_uppercase()).parse().ok(),
+    }
+}
+
+fn epoch(found: &Captures<'_>) -> Option<Timestamp> {
+    let number: i64 = found[1].parse().ok()?;
+    if found[1].len() == 13 { Timestamp::from_millisecond(number) } else { Timestamp::from_second(number) }
+        .ok()
+}
+
+/// The next time the clock shows `9pm`, `9:30 pm` or `21:00`.
+fn time_of_day(found: &Captures<'_>, now: &Zoned) -> Option<Timestamp> {
+    let hour: i8 = found[1].parse().ok()?;
+    let minute: i8 = found.get(2).map_or(Ok(0), |minute| minute.as_str().parse()).ok()?;
+    let hour = match found.get(3).map(|half| half.as_str().to_lowercase().starts_with('p')) {
+        // A bare number is not a time: `resets 5 counters`.
+        None => found.get(2).map(|_| hour)?,
+        Some(_) if !(1..=12).contains(&hour) => return None,
+        Some(afternoon) => hour % 12 + if afternoon { 12 } else { 0 },
+    };
+    let time = Time::new(hour, minute, 0, 0).ok()?;
+    let zone = found
+        .get(4)
+        .and_then(|name| TimeZone::get(name.as_str()).ok())
+        .unwrap_or_else(|| now.time_zone().clone());
+    let here = now.with_time_zone(zone.clone());
+    // A time that the clock skips becomes the next one that exists.
+    let today = here.date().to_datetime(time).to_zoned(zone.clone()).ok()?;
+    if today > here {
+        return Some(today.timestamp());
+    }
+    let tomorrow = here.date().checked_add(1.day()).ok()?;
+    tomorrow.to_datetime(time).to_zoned(zone).ok().map(|zoned| zoned.timestamp())
+}
+
+fn relative(text: &str) -> Option<Duration> {
+    let forms = forms();
+    let longest = forms.relative.captures_iter(text).filter_map(|found| {
+        let named = found.name("after").is_some();
+        let whole = found.get(0)?.as_str();
+        // The words before the length are optional in the pattern, but one of them must be there.
+        let spoken = whole.starts_with(|c: char| c.is_ascii_alphabetic());
+        spoken.then(|| length(&found["length"], named)).flatten()
+    });
+    longest
+        .max_by(f64::total_cmp)
+        .and_then(|seconds| Duration::try_from_secs_f64(seconds.min(MAX_WAIT.as_secs_f64())).ok())
+}
+
+/// `90`, `2m`, `1h 30m`, `2 minutes and 5 seconds` in seconds. A number without a unit only counts after `Retry-After`.
+fn length(text: &str, seconds_by_default: bool) -> Option<f64> {
+    let mut total = 0.0;
+    for part in forms().part.captures_iter(text) {
+        let number: f64 = part[1].parse().ok()?;
+        let unit = match part.get(2).map(|unit| unit.as_str().to_lowercase()) {
+            None if seconds_by_default => 1.0,
+            None => continue,
+            Some(unit) => match unit.as_bytes().first() {
+                Some(b's') => 1.0,
+                Some(b'm') => 60.0,
+                Some(b'h') => 3600.0,
+                _ => 86_400.0,
+            },
+        };
+        total += number * unit;
+    }
+    (total > 0.0 && total.is_finite()).then_some(total)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn now() -> Zoned {
+        "2025-11-21T20:00:00+00:00[UTC]".parse().unwrap()
+    }
+
+    fn check(text: &str, seconds: Option<u64>) {
+        assert_eq!(parse(text, &now()), seconds.map(Duration::from_secs), "{text}");
+    }
+
+    #[test]
+    fn relative_waits() {
+        check("Retry-After: 120", Some(120));
+        check("retry after 5 minutes", Some(300));
+        check("retry-after: 2h", Some(7200));
+        check("Please try again in 20s", Some(20));
+        check("try again in 1h 30m", Some(5400));
+        check("wait 2 minutes and 5 seconds", Some(125));
+        check("please wait for 1.5 hours", Some(5400));
+        check("resets in 3 hours", Some(10_800));
+        check("limit resets in 45 minutes; retry after 10 s", Some(2700));
+        check("try again in 3 days", Some(86_400));
+        for nothing in ["try again later", "wait 0 seconds", "retry 3", "after 5 minutes of work", "", "429"]
+        {
+            check(nothing, None);
+        }
+    }
+
+    #[test]
+    fn clock_times() {
+        check("resets 9pm", Some(3600));
+        check("resets at 9:30 pm", Some(5400));
+        check("Your limit resets at 21:00", Some(3600));
+        check("resets 8pm", Some(86_400));
+        check("resets at 12am", Some(4 * 3600));
+        check("resets at 12pm", Some(16 * 3600));
+        check("resets 3pm (America/New_York); retry after 5 s", Some(86_400 - 0));
+        check("resets 4pm (America/New_York)", Some(3600));
+        for nothing in ["resets at 25:70", "resets 13pm", "resets 5 counters", "resets 0am"] {
+            check(nothing, None);
+        }
+    }
+
+    #[test]
+    fn moments() {
+        check("Retry-After: Fri, 21 Nov 2025 20:10:00 GMT", Some(600));
+        check("resets at 2025-11-21T20:01:00Z", Some(60));
+        check("reset: 2025-11-21T22:01:00+02:00", Some(60));
+        check("quota reset time 2025-11-21 20:01:00", Some(60));
+        check("x-ratelimit-reset: 1763755260", Some(60));
+        check("reset_at 1763755260000", Some(60));
+        check("usage limit reached|1763755260", Some(60));
+        check("resets at 2025-11-21T19:00:00Z", None);
+    }
+
+    #[test]
+    fn a_time_that_the_clock_skips_is_the_next_one() {
+        let before: Zoned = "2025-03-09T01:30:00[America/New_York]".parse().unwrap();
+        assert_eq!(parse("resets at 2:30 am", &before), Some(Duration::from_secs(3600)));
+    }
+
+    proptest! {
+        #[test]
+        fn parsing_is_total(text in r"((?i)retry.after|resets? (at|in)|wait|[0-9]{1,12}|:|am|pm| |h|m|days|\(|/|[A-Z][a-z]+|-|\|){0,20}") {
+            if let Some(wait) = parse(&text, &now()) {
+                prop_assert!(!wait.is_zero() && wait <= MAX_WAIT);
+            }
+        }
+    }
+}

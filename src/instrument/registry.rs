@@ -1,0 +1,217 @@
+//! All known instruments: compiled-in ones, then files of the user, then files of the project.
+//! A later profile of the same name replaces an earlier one as a whole. A broken file is skipped, never fatal.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::profile::Profile;
+
+/// Larger files are no profiles.
+const MAX_FILE: u64 = 1024 * 1024;
+
+/// Compiled-in profiles.
+const BUILT_IN: [(&str, &str); 10] = [
+    ("cli", include_str!("profiles/cli.yaml")),
+    ("claude-code", include_str!("profiles/claude-code.yaml")),
+    ("claude_cli", include_str!("profiles/claude_cli.yaml")),
+    ("gemini-cli", include_str!("profiles/gemini-cli.yaml")),
+    ("codex-cli", include_str!("profiles/codex-cli.yaml")),
+    ("aider", include_str!("profiles/aider.yaml")),
+    ("goose", include_str!("profiles/goose.yaml")),
+    ("cline-cli", include_str!("profiles/cline-cli.yaml")),
+    ("crush", include_str!("profiles/crush.yaml")),
+    ("opencode", include_str!("profiles/opencode.yaml")),
+];
+
+/// Other names of compiled-in profiles. A profile file of that name comes first.
+const ALIASES: [(&str, &str); 2] = [("shell", "cli"), ("bash", "cli")];
+
+/// Something about a profile file that somebody should know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Warning {
+    /// The file.
+    pub path: PathBuf,
+    /// One line.
+    pub message: String,
+}
+
+/// Instruments by name. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Registry {
+    profiles: BTreeMap<String, Arc<Profile>>,
+}
+
+impl Registry {
+    /// Only the compiled-in instruments.
+    #[must_use]
+    pub fn built_in() -> Self {
+        let profiles = BUILT_IN.iter().map(|(name, text)| {
+            let profile = Profile::parse(text).expect("a test parses every compiled-in profile");
+            ((*name).to_owned(), Arc::new(profile))
+        });
+        Self { profiles: profiles.collect() }
+    }
+
+    /// Compiled-in instruments, those of `home` (usually `~/.mozart`), and those of the project: the first
+    /// directory from `project` (the score's directory) upward that contains `.mozart`.
+    #[must_use]
+    pub fn load(home: &Path, project: Option<&Path>) -> (Self, Vec<Warning>) {
+        let mut registry = Self::built_in();
+        let mut warnings = Vec::new();
+        registry.read_folder(&home_folder(home), &mut warnings);
+        if let Some(folder) = project.and_then(project_folder) {
+            registry.read_folder(&folder, &mut warnings);
+        }
+        (registry, warnings)
+    }
+
+    /// The profile of a name or alias.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Arc<Profile>> {
+        self.profiles.get(name).or_else(|| {
+            let (_, target) = ALIASES.iter().find(|(alias, _)| *alias == name)?;
+            self.profiles.get(*target)
+        })
+    }
+
+    /// All names, aliases left out, sorted.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.profiles.keys().map(String::as_str)
+    }
+
+    /// All profiles, sorted by name.
+    pub fn profiles(&self) -> impl Iterator<Item = &Arc<Profile>> {
+        self.profiles.values()
+    }
+
+    /// What to say when [`Registry::get`] finds nothing.
+    #[must_use]
+    pub fn unknown(&self, name: &str) -> String {
+        let names: Vec<&str> = self.names().collect();
+        format!(
+            "Instrument '{name}' not registered (profile not found in registry): known are {}; \
+             add a profile as ~/.mozart/instruments/{name}.yaml",
+            names.join(", ")
+        )
+    }
+
+    fn read_folder(&mut self, folder: &Path, warnings: &mut Vec<Warning>) {
+        // A missing directory is the usual case.
+        let Ok(entries) = fs::read_dir(folder) else { return };
+        let mut files: Vec<PathBuf> = entries
+            .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+            .filter(|path| path.extension().is_some_and(|end| end == "yaml" || end == "yml"))
+            .collect();
+        files.sort();
+        let mut here: BTreeMap<String, PathBuf> = BTreeMap::new();
+        for path in files {
+            match read_file(&path) {
+                Ok(profile) => {
+                    let warn = |message: String| Warning { path: path.clone(), message };
+                    warnings.extend(profile.remark().map(&warn));
+                    if let Some(other) = here.insert(profile.name.clone(), path.clone()) {
+                        warnings.push(warn(format!(
+                            "replaces instrument '{}' of {}",
+                            profile.name,
+                            other.display()
+                        )));
+                    }
+                    self.profiles.insert(profile.name.clone(), Arc::new(profile));
+                }
+                Err(message) => {
+                    warnings.push(Warning { path, message: format!("profile skipped: {message}") })
+                }
+            }
+        }
+    }
+}
+
+fn read_file(path: &Path) -> Result<Profile, String> {
+    let size = fs::metadata(path).map_err(|error| error.to_string())?.len();
+    if size > MAX_FILE {
+        return Err(format!("{size} bytes are too many for a profile"));
+    }
+    Profile::parse(&fs::read_to_string(path).map_err(|error| error.to_string())?)
+}
+
+/// `instruments` of our home; the directory of an earlier generation when ours is absent.
+fn home_folder(home: &Path) -> PathBuf {
+    let ours = home.join("instruments");
+    match home.parent() {
+        Some(parent) if !ours.is_dir() => parent.join(".marianne/instruments"),
+        _ => ours,
+    }
+}
+
+fn project_folder(start: &Path) -> Option<PathBuf> {
+    start
+        .ancestors()
+        .map(|folder| folder.join(".mozart"))
+        .find(|folder| folder.is_dir())
+        .map(|folder| folder.join("instruments"))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn every_compiled_in_profile_is_valid_and_documented() {
+        let guide = include_str!("../../docs/instruments.md");
+        for (name, text) in BUILT_IN {
+            let profile = Profile::parse(text).unwrap_or_else(|error| panic!("{name}: {error}"));
+            assert_eq!(profile.name, name);
+            assert_eq!(profile.remark(), None);
+            assert!(guide.contains(&format!("`{name}`")), "{name} is missing in docs/instruments.md");
+        }
+        let registry = Registry::built_in();
+        assert!(registry.get("shell").is_some_and(|profile| profile.name == "cli" && profile.raw_prompt));
+        assert!(registry.get("nope").is_none() && registry.unknown("nope").contains("claude-code"));
+    }
+
+    fn write(folder: &Path, name: &str, text: &str) {
+        fs::create_dir_all(folder).unwrap();
+        fs::write(folder.join(name), text).unwrap();
+    }
+
+    fn profile(name: &str, executable: &str) -> String {
+        format!(
+            "name: {name}\ndisplay_name: X\nkind: cli\ncli: {{command: {{executable: {executable}}}, output: {{}}}}\n"
+        )
+    }
+
+    #[test]
+    fn files_of_the_user_and_the_project_override() {
+        let folder = tempfile::tempdir().unwrap();
+        let (home, project) = (folder.path().join("home/.mozart"), folder.path().join("project"));
+        write(&home.join("instruments"), "a.yaml", &profile("mine", "one"));
+        write(&home.join("instruments"), "b.yml", &profile("mine", "two"));
+        write(&home.join("instruments"), "bad.yaml", "name: x\nnope: 1\n");
+        write(&home.join("instruments"), "ignored.txt", "x");
+        write(&project.join(".mozart/instruments"), "c.yaml", &profile("cli", "fish"));
+        let (registry, warnings) = Registry::load(&home, Some(&project.join("scores/deep")));
+        let program = |name: &str| registry.get(name).unwrap().command.as_ref().unwrap().executable.clone();
+        assert_eq!(program("mine"), "two");
+        assert_eq!(program("shell"), "fish");
+        let texts: Vec<&str> = warnings.iter().map(|warning| warning.message.as_str()).collect();
+        assert_eq!(texts.len(), 2, "{texts:?}");
+        assert!(texts[0].contains("replaces instrument 'mine'") && texts[1].contains("nope"), "{texts:?}");
+    }
+
+    #[test]
+    fn profiles_that_cannot_work_say_why() {
+        let check = |text: &str, part: &str| {
+            let error = Profile::parse(text).unwrap_err();
+            assert!(error.contains(part), "{error}");
+        };
+        check("name: x\ndisplay_name: X\nkind: cli\n", "has kind=cli but no cli profile");
+        check("name: x\ndisplay_name: X\nkind: http\n", "has kind=http but no http profile");
+        check(&format!("{}default_timeout_seconds: 0\n", profile("x", "y")), "greater than 0");
+        let bad = profile("x", "y").replace("output: {}", "output: {}, errors: {auth_error_patterns: ['(']}");
+        check(&bad, "`cli.errors.auth_error_patterns`");
+    }
+}

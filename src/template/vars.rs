@@ -1,0 +1,135 @@
+//! The values that templates and placeholders see: plain data, in order, with integer keys kept.
+
+use std::fmt::Write as _;
+
+use super::python;
+
+/// One value of a template variable.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Item {
+    /// `null`.
+    None,
+    /// `true`, `false`.
+    Bool(bool),
+    /// A whole number.
+    Int(i128),
+    /// Any other number.
+    Float(f64),
+    /// Text.
+    Str(String),
+    /// A list.
+    List(Vec<Item>),
+    /// A mapping in the order it was written. Keys are scalars; `1` and `"1"` are different keys,
+    /// but a lookup that misses with one tries the other.
+    Map(Vec<(Item, Item)>),
+}
+
+impl Item {
+    /// As Python's `str` prints it, for scalars. `None` for lists and mappings.
+    #[must_use]
+    pub fn scalar_text(&self) -> Option<String> {
+        match self {
+            Self::None => Some("None".to_owned()),
+            Self::Bool(true) => Some("True".to_owned()),
+            Self::Bool(false) => Some("False".to_owned()),
+            Self::Int(number) => Some(number.to_string()),
+            Self::Float(number) => {
+                let mut text = String::new();
+                _ = write!(text, "{}", python::Float(*number));
+                Some(text)
+            }
+            Self::Str(text) => Some(text.clone()),
+            Self::List(_) | Self::Map(_) => None,
+        }
+    }
+}
+
+macro_rules! item_from {
+    ($($from:ty => $variant:ident),* $(,)?) => {$(
+        impl From<$from> for Item {
+            fn from(value: $from) -> Self {
+                Self::$variant(value.into())
+            }
+        }
+    )*};
+}
+item_from! { bool => Bool, i64 => Int, i32 => Int, u32 => Int, u64 => Int, f64 => Float, &str => Str, String => Str }
+
+impl<T: Into<Item>> From<Vec<T>> for Item {
+    fn from(items: Vec<T>) -> Self {
+        Self::List(items.into_iter().map(Into::into).collect())
+    }
+}
+
+impl<K: Into<Item>, V: Into<Item>> FromIterator<(K, V)> for Item {
+    /// A mapping.
+    fn from_iter<I: IntoIterator<Item = (K, V)>>(pairs: I) -> Self {
+        Self::Map(pairs.into_iter().map(|(key, value)| (key.into(), value.into())).collect())
+    }
+}
+
+impl From<&serde_json::Value> for Item {
+    fn from(value: &serde_json::Value) -> Self {
+        use serde_json::Value;
+        match value {
+            Value::Null => Self::None,
+            Value::Bool(flag) => Self::Bool(*flag),
+            Value::Number(number) => {
+                let whole = number.to_string().parse().map(Self::Int);
+                whole.unwrap_or_else(|_| Self::Float(number.as_f64().unwrap_or(f64::NAN)))
+            }
+            Value::String(text) => Self::Str(text.clone()),
+            Value::Array(items) => Self::List(items.iter().map(Self::from).collect()),
+            Value::Object(map) => map.iter().map(|(key, item)| (key.as_str(), Self::from(item))).collect(),
+        }
+    }
+}
+
+/// The variables of one sheet, by name, in order.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Vars(Vec<(String, Item)>);
+
+impl Vars {
+    /// No variables.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets a variable; the last value of a name wins.
+    pub fn set(&mut self, name: &str, value: impl Into<Item>) -> &mut Self {
+        let value = value.into();
+        match self.0.iter_mut().find(|(known, _)| known == name) {
+            Some(slot) => slot.1 = value,
+            None => self.0.push((name.to_owned(), value)),
+        }
+        self
+    }
+
+    /// The value of a variable.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Item> {
+        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value)
+    }
+
+    /// All variables in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Item)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value))
+    }
+
+    /// Text of a scalar variable, for `{name}` placeholders.
+    #[must_use]
+    pub fn scalar(&self, name: &str) -> Option<String> {
+        self.get(name).and_then(Item::scalar_text)
+    }
+}
+
+impl<V: Into<Item>> FromIterator<(String, V)> for Vars {
+    fn from_iter<I: IntoIterator<Item = (String, V)>>(pairs: I) -> Self {
+        let mut vars = Self::new();
+        for (name, value) in pairs {
+            vars.set(&name, value);
+        }
+        vars
+    }
+}
