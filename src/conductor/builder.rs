@@ -254,7 +254,6 @@ impl Builder {
             side,
             net,
             requests: requests.clone(),
-            request_lane: Some(request_lane),
             store,
             state_dir: state_dir.clone(),
             config: Arc::clone(&config),
@@ -273,7 +272,8 @@ impl Builder {
         log::info!("manager.started state_dir={:?}", state_dir.display().to_string());
         Ok(Conductor {
             events,
-            requests,
+            requests: Some(requests),
+            request_lane: Some(request_lane),
             vital,
             thread: Some(thread),
             reactor,

@@ -78,8 +78,6 @@ pub(crate) struct Core {
     pub(super) side: Lane<Errand>,
     pub(super) net: Option<net::Handle>,
     pub(super) requests: Sender<super::requests::Job>,
-    /// Joined last: its workers answer while everything else ends.
-    pub(super) request_lane: Option<Lane<super::requests::Job>>,
 }
 
 /// What the conductor waits for besides events.
@@ -302,7 +300,7 @@ impl Core {
         let Some(live) = self.jobs.get(id) else { return };
         match live.running.get(&attempt) {
             Some(Running::Here(control) | Running::Judging(control, _)) => control.cancel(),
-            Some(Running::Adopted(adopted)) => {
+            Some(Running::Adopted(adopted, _)) => {
                 self.errand(Errand::End(Arc::clone(adopted)));
             }
             Some(Running::Sweeping(_)) => (),

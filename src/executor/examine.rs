@@ -127,6 +127,12 @@ impl Adopted {
         &self.dir
     }
 
+    /// Pid of the guard once it has written its line.
+    #[must_use]
+    pub fn guard_pid(&self) -> Option<u32> {
+        self.lines().guard.map(|guard| guard.pid)
+    }
+
     /// Pid of the program once it runs.
     #[must_use]
     pub fn child_pid(&self) -> Option<u32> {
