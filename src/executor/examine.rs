@@ -75,7 +75,7 @@ pub fn examine(dir: &Path, token: &Token) -> io::Result<(Found, Option<Taken>)> 
         other => other?,
     };
     let lines = LockLines::read(dir)?;
-    let at = super::wall();
+    let at = crate::guard::wall();
     let found = match record {
         Some(Record::Exit(exit)) => Found::Over(exit),
         Some(Record::Void { .. }) => Found::NeverStarted,
