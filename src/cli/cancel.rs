@@ -5,9 +5,9 @@ use serde_json::{Value, json};
 
 use crate::cli::context::Context;
 use crate::cli::failure::{Done, FAILED, Failure, Stop};
+use crate::cli::job;
 use crate::cli::pause::durability;
 use crate::cli::rpc::Rpc;
-use crate::cli::job;
 
 /// Options of `cancel`.
 #[derive(Debug, Args)]
@@ -76,7 +76,9 @@ fn one(cx: &Context, rpc: &mut Rpc, id: &str, wait: bool) -> Result<Value, Stop>
     }
     cx.out.say(&format!("Job '{id}' cancelled."))?;
     if answer.get("still_ending") == Some(&Value::Bool(true)) {
-        cx.out.warn(&format!("some processes of job '{id}' have not ended yet; the conductor goes on ending them"));
+        cx.out.warn(&format!(
+            "some processes of job '{id}' have not ended yet; the conductor goes on ending them"
+        ));
     }
     durability(cx, &answer);
     Ok(json!({"success": true, "job_id": id}))

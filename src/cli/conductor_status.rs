@@ -121,7 +121,10 @@ fn text(cx: &Context, target: &Target, pid: Option<u32>, probes: &Probes) -> Str
         let mark = if doc.text("status") == "ready" { "[+]" } else { "[-]" };
         lines.push(format!("  {mark} Readiness: {}", or_question(doc.text("status"))));
         lines.push(format!("  Running jobs: {}", shown(doc.get("running_jobs"))));
-        lines.push(format!("  Memory: {} MB", doc.number("memory_mb").map_or("?".to_owned(), |mb| format!("{mb:.1}"))));
+        lines.push(format!(
+            "  Memory: {} MB",
+            doc.number("memory_mb").map_or("?".to_owned(), |mb| format!("{mb:.1}"))
+        ));
         lines.push(format!("  Child processes: {}", shown(doc.get("child_processes"))));
         lines.push(format!("  Accepting work: {}", shown(doc.get("accepting_work"))));
     }
@@ -167,7 +170,9 @@ fn detail(target: &Target, probes: &Probes, lines: &mut Vec<String>) {
     let active: Vec<String> = limits
         .into_iter()
         .flatten()
-        .map(|(name, limit)| format!("{name} ({})", format::wait(Doc(limit).number("seconds_remaining").unwrap_or(0.0))))
+        .map(|(name, limit)| {
+            format!("{name} ({})", format::wait(Doc(limit).number("seconds_remaining").unwrap_or(0.0)))
+        })
         .collect();
     if !active.is_empty() {
         lines.push(format!("  Active rate limits: {}", active.join(", ")));
@@ -198,10 +203,17 @@ pub(crate) fn document(target: &Target, pid: Option<u32>, probes: &Probes) -> Va
     let ready = Doc(probes.ready.as_ref().unwrap_or(&null));
     let status = Doc(probes.status.as_ref().unwrap_or(&null));
     let first = |docs: &[(Doc<'_>, &str)]| {
-        docs.iter().map(|(doc, key)| doc.get(key)).find(|value| !value.is_null()).cloned().unwrap_or(Value::Null)
+        docs.iter()
+            .map(|(doc, key)| doc.get(key))
+            .find(|value| !value.is_null())
+            .cloned()
+            .unwrap_or(Value::Null)
     };
     let mut metrics = status.get("metrics").as_object().cloned().unwrap_or_default();
-    metrics.insert("ipc_round_trip_ms".to_owned(), probes.round_trip_ms.map_or(Value::Null, |ms| json!((ms * 1000.0).round() / 1000.0)));
+    metrics.insert(
+        "ipc_round_trip_ms".to_owned(),
+        probes.round_trip_ms.map_or(Value::Null, |ms| json!((ms * 1000.0).round() / 1000.0)),
+    );
     let state = match status.text("state") {
         "" if pid.is_none() => "Starting",
         "" => "Running",

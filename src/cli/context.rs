@@ -34,7 +34,8 @@ pub(crate) struct Context {
 impl Context {
     /// From the options.
     pub(crate) fn new(brand: Brand, global: &Global, stage: Stage) -> Self {
-        let asked = global.timeout.or_else(|| env("MOZART_RPC_TIMEOUT").and_then(|text| parse_duration(&text).ok()));
+        let asked =
+            global.timeout.or_else(|| env("MOZART_RPC_TIMEOUT").and_then(|text| parse_duration(&text).ok()));
         Self {
             out: Output::new(global.json, global.quiet, global.verbose, global.color),
             brand,

@@ -35,8 +35,13 @@ fn is_settled(event: &str) -> bool {
 }
 
 fn failed(cx: &Context, id: &str) -> Stop {
-    let failure = Failure::new("internal", format!("Job failed: {id}")).with("job_id", id).with("status", "failed");
-    let why = Rpc::connect(cx).and_then(|mut rpc| rpc.job(id)).ok().map(|doc| reason(Doc(&doc))).unwrap_or_default();
+    let failure =
+        Failure::new("internal", format!("Job failed: {id}")).with("job_id", id).with("status", "failed");
+    let why = Rpc::connect(cx)
+        .and_then(|mut rpc| rpc.job(id))
+        .ok()
+        .map(|doc| reason(Doc(&doc)))
+        .unwrap_or_default();
     let failure = if why.is_empty() { failure } else { failure.hint(why) };
     failure.hint(format!("Run: {}", cx.command(&format!("status {id}")))).into()
 }
@@ -48,7 +53,9 @@ pub(crate) fn reason(doc: Doc<'_>) -> String {
         return format::one_line(own, None);
     }
     let sheets = doc.sheets();
-    let failed = sheets.iter().find(|(_, sheet)| sheet.text("status") == "failed" && !sheet.text("error_message").is_empty());
+    let failed = sheets
+        .iter()
+        .find(|(_, sheet)| sheet.text("status") == "failed" && !sheet.text("error_message").is_empty());
     failed.map_or_else(String::new, |(number, sheet)| {
         format!("Sheet {number}: {}", format::one_line(sheet.text("error_message"), None))
     })

@@ -15,8 +15,6 @@ pub(crate) const UNAVAILABLE: u8 = 69;
 pub(crate) const TRY_LATER: u8 = 75;
 /// Exit status when a wait ran out of time.
 pub(crate) const TIMED_OUT: u8 = 124;
-/// Exit status after Ctrl+C outside the watching commands.
-pub(crate) const INTERRUPTED: u8 = 130;
 
 /// What every command returns: its exit status, or why it stopped.
 pub(crate) type Done = Result<u8, Stop>;

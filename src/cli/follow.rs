@@ -34,7 +34,11 @@ pub(crate) fn to_the_end(cx: &Context, out: Output, id: &str, lines: bool) -> Do
             "job_id": id, "status": status, "success": exit == 0, "duration_seconds": seconds,
             "error": if why.is_empty() { Value::Null } else { why.into() },
         });
-        if lines { out.document_line(&end)? } else { out.document(&end)? }
+        if lines {
+            out.document_line(&end)?
+        } else {
+            out.document(&end)?
+        }
         return Ok(exit);
     }
     let took = seconds.map_or_else(String::new, |seconds| format!(" after {}", format::duration(seconds)));

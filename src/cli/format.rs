@@ -52,7 +52,8 @@ pub(crate) fn ago(seconds: f64) -> String {
 /// A wait in whole seconds without zero parts: `2m 30s`, `45s`, `1h 5m`.
 pub(crate) fn wait(seconds: f64) -> String {
     let whole = whole_seconds(seconds.max(0.0).ceil());
-    let parts = [(whole / 86_400, 'd'), (whole % 86_400 / 3600, 'h'), (whole % 3600 / 60, 'm'), (whole % 60, 's')];
+    let parts =
+        [(whole / 86_400, 'd'), (whole % 86_400 / 3600, 'h'), (whole % 3600 / 60, 'm'), (whole % 60, 's')];
     let shown: Vec<String> =
         parts.iter().filter(|(count, _)| *count > 0).map(|(count, unit)| format!("{count}{unit}")).collect();
     if shown.is_empty() { "0s".to_owned() } else { shown.join(" ") }
@@ -242,7 +243,9 @@ mod tests {
 
     #[test]
     fn duration_arguments() {
-        for (text, millis) in [("30s", 30_000), ("2h30m", 9_000_000), ("1h30m15s", 5_415_000), ("7", 7000), ("0.5", 500)] {
+        for (text, millis) in
+            [("30s", 30_000), ("2h30m", 9_000_000), ("1h30m15s", 5_415_000), ("7", 7000), ("0.5", 500)]
+        {
             assert_eq!(parse_duration(text), Ok(Duration::from_millis(millis)), "{text}");
         }
         for bad in ["", "x", "5x", "m", "-3", "99999999999999999999h", "1h-2m"] {

@@ -71,7 +71,8 @@ impl<'a> Doc<'a> {
         if let Some(done) = self.get("completed_count").as_u64() {
             return (done, total);
         }
-        let done = self.sheets().iter().filter(|(_, sheet)| sheet.text("status") == "completed").count() as u64;
+        let done =
+            self.sheets().iter().filter(|(_, sheet)| sheet.text("status") == "completed").count() as u64;
         (done, total)
     }
 }

@@ -144,7 +144,8 @@ fn table(jobs: &[Value], now: f64, style: Style, verbose: bool) -> String {
     let mut table = Table::new(&headings);
     for entry in jobs.iter().map(Doc) {
         let status = entry.shown_status();
-        let submitted = entry.moment("submitted_at").map_or_else(|| "-".to_owned(), |at| format::ago(now - at));
+        let submitted =
+            entry.moment("submitted_at").map_or_else(|| "-".to_owned(), |at| format::ago(now - at));
         let mut row = vec![
             entry.text("job_id").into(),
             Cell::toned(status.to_uppercase(), job::job_tone(status)),

@@ -29,8 +29,8 @@ mod status;
 mod stop;
 mod style;
 mod table;
-mod target;
 mod tail;
+mod target;
 mod validate;
 mod version;
 mod watch;
@@ -147,7 +147,9 @@ fn finish(out: &Output, command: impl FnOnce() -> Done) -> u8 {
 fn misuse(error: &clap::Error, json: bool) -> ExitCode {
     let asked = matches!(
         error.kind(),
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+        ErrorKind::DisplayHelp
+            | ErrorKind::DisplayVersion
+            | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
     );
     if json && !asked {
         let text = error.to_string();
@@ -190,9 +192,10 @@ fn diagnostics(root: &Root, cx: &Context) -> Result<(), Stop> {
         (None, None) => LogFormat::Console,
     };
     let color = cx.out.error_style.color;
-    let open = |path: &Path| {
-        LogFile::open(path)
-            .map_err(|error| Failure::new("internal", format!("cannot open the log file {}: {error}", path.display())))
+    let open = |path: &Path| -> Result<LogFile, Stop> {
+        LogFile::open(path).map_err(|error| {
+            Failure::new("internal", format!("cannot open the log file {}: {error}", path.display())).into()
+        })
     };
     let sink = match (format, file) {
         (LogFormat::Both, None) => {

@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use serde_json::{Value, json};
 
+use crate::cli::cancel;
 use crate::cli::context::Context;
 use crate::cli::failure::{Done, Failure, Stop, TIMED_OUT};
 use crate::cli::format::{self, parse_duration};
 use crate::cli::job::{self, Doc};
 use crate::cli::rpc::Rpc;
 use crate::cli::watch::{Seen, Watch};
-use crate::cli::cancel;
 
 /// Options of `pause`.
 #[derive(Debug, Args)]
@@ -49,7 +49,8 @@ pub(crate) fn run(cx: &Context, options: &Options) -> Done {
 }
 
 fn all(cx: &Context, options: &Options) -> Done {
-    let jobs = Rpc::connect(cx)?.call("job.list", json!({"status": ["running"], "limit": 10_000, "full": true}))?;
+    let jobs =
+        Rpc::connect(cx)?.call("job.list", json!({"status": ["running"], "limit": 10_000, "full": true}))?;
     let ids: Vec<String> =
         jobs.as_array().into_iter().flatten().map(|entry| Doc(entry).text("job_id").to_owned()).collect();
     let mut documents = Vec::new();
@@ -97,7 +98,10 @@ fn pause(cx: &Context, options: &Options, id: &str) -> Result<Value, Stop> {
         None => rpc.job(id).is_ok_and(|doc| Doc(&doc).text("status") == "paused"),
     };
     cx.out.say(&format!("To resume: {}", cx.command(&format!("resume {id}"))))?;
-    cx.out.say(&format!("To resume with new config: {}", cx.command(&format!("resume {id} --config new.yaml"))))?;
+    cx.out.say(&format!(
+        "To resume with new config: {}",
+        cx.command(&format!("resume {id} --config new.yaml"))
+    ))?;
     durability(cx, &answer);
     Ok(json!({
         "success": true, "job_id": id, "status": if acknowledged { "paused" } else { "pausing" },
@@ -115,7 +119,8 @@ fn wait(rpc: &mut Rpc, mut watch: Watch, id: &str, timeout: Duration) -> Result<
         match doc.text("status") {
             "paused" => return Ok(()),
             ended if job::is_terminal(ended) => {
-                let text = format!("Job '{id}' is {ended}, not paused: it ended before the pause took effect.");
+                let text =
+                    format!("Job '{id}' is {ended}, not paused: it ended before the pause took effect.");
                 return Err(Failure::new("job_not_pausable", text).with("job_id", id).into());
             }
             _ => {}
@@ -127,7 +132,11 @@ fn wait(rpc: &mut Rpc, mut watch: Watch, id: &str, timeout: Duration) -> Result<
                 .filter(|(_, sheet)| job::is_playing(sheet.text("status")))
                 .map(|(number, _)| number.to_string())
                 .collect();
-            let which = if playing.is_empty() { String::new() } else { format!(" (still finishing sheet {})", playing.join(", ")) };
+            let which = if playing.is_empty() {
+                String::new()
+            } else {
+                format!(" (still finishing sheet {})", playing.join(", "))
+            };
             #[expect(clippy::cast_precision_loss, reason = "seconds of a wait")]
             let waited = timeout.as_millis() as f64 / 1000.0;
             let text = format!("Job '{id}' did not pause within {}{which}.", format::wait(waited));

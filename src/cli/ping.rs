@@ -97,7 +97,9 @@ impl Figures {
     fn of(times: &mut [f64]) -> Self {
         let last = times.last().copied().unwrap_or(0.0);
         times.sort_by(f64::total_cmp);
-        let at = |percent: usize| times.get((times.len() * percent / 100).min(times.len() - 1)).copied().unwrap_or(0.0);
+        let at = |percent: usize| {
+            times.get((times.len() * percent / 100).min(times.len() - 1)).copied().unwrap_or(0.0)
+        };
         #[expect(clippy::cast_precision_loss, reason = "a count below 2^53")]
         let avg = times.iter().sum::<f64>() / times.len() as f64;
         Self { last, min: at(0), avg, p50: at(50), p99: at(99), max: at(100) }

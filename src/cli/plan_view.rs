@@ -37,7 +37,11 @@ pub(crate) fn instruments(file: &ScoreFile) -> Vec<String> {
 pub(crate) fn text(file: &ScoreFile, style: Style) -> String {
     let mut table = Table::new(&["Sheet", "Items", "Validations"]);
     for sheet in &file.plan.sheets {
-        table.row(vec![sheet.num.to_string().into(), items(sheet).into(), sheet.rules.len().to_string().into()]);
+        table.row(vec![
+            sheet.num.to_string().into(),
+            items(sheet).into(),
+            sheet.rules.len().to_string().into(),
+        ]);
     }
     let mut text = format!("Dry run - not executing\n\n{}", table.render(style));
     let mut edges = String::new();

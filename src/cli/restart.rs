@@ -43,13 +43,18 @@ pub(crate) fn run(cx: &Context, options: &Options) -> Done {
     }
     // A configuration that does not load would leave nothing running at all.
     start::load(cx, &begin, options.pid_file.clone())?;
-    let end = stop::Options { pid_file: options.pid_file.clone(), force: options.force, yes: options.yes, wait: None };
-    if let Some(stopped) = stop::stop(cx, &end, &target, LIMIT)? {
-        if !stopped.gone {
-            return Err(Failure::new("timeout", "Old conductor did not exit within 30 seconds.")
-                .hint("Try 'mozart stop --force' to send SIGKILL.")
-                .into());
-        }
+    let end = stop::Options {
+        pid_file: options.pid_file.clone(),
+        force: options.force,
+        yes: options.yes,
+        wait: None,
+    };
+    if let Some(stopped) = stop::stop(cx, &end, &target, LIMIT)?
+        && !stopped.gone
+    {
+        return Err(Failure::new("timeout", "Old conductor did not exit within 30 seconds.")
+            .hint("Try 'mozart stop --force' to send SIGKILL.")
+            .into());
     }
     start::start(cx, &begin, options.pid_file.clone())
 }

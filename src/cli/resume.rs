@@ -121,7 +121,8 @@ mod tests {
 
     #[test]
     fn refusals_speak_of_jobs() {
-        let text = "Score 'x' is running, only PAUSED, PAUSED_AT_CHAIN, FAILED, or CANCELLED scores can be resumed";
+        let text =
+            "Score 'x' is running, only PAUSED, PAUSED_AT_CHAIN, FAILED, or CANCELLED scores can be resumed";
         assert_eq!(
             message_about_job(text),
             "Job 'x' is running, only PAUSED, PAUSED_AT_CHAIN, FAILED, or CANCELLED jobs can be resumed"

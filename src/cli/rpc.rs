@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 use nix::poll::{PollFd, PollTimeout, poll};
 use serde_json::{Value, json};
 
-use crate::client::{Client, ClientError};
 use crate::cli::context::Context;
 use crate::cli::failure::{Failure, Stop, TRY_LATER, UNAVAILABLE};
 use crate::cli::job::{self, Doc};
 use crate::cli::target::Target;
+use crate::client::{Client, ClientError};
 
 /// Time to connect.
 const CONNECT: Duration = Duration::from_secs(2);
@@ -223,13 +223,16 @@ pub(crate) fn failure_of(error: &Value) -> Failure {
     };
     let failure = match code {
         -32601 => {
-            let method = error["data"]["method"].as_str().map_or_else(|| message.to_owned(), |m| format!("Method not found: {m}"));
+            let method = error["data"]["method"]
+                .as_str()
+                .map_or_else(|| message.to_owned(), |m| format!("Method not found: {m}"));
             Failure::new("protocol", method)
                 .hint("The conductor is older than this client. Restart the conductor: mozart restart")
         }
         -32600 | -32602 | -32700 => Failure::new("protocol", message),
-        -32000 if message.contains("not found") => Failure::new("job_not_found", message)
-            .hint("Run 'mozart list' to see available jobs."),
+        -32000 if message.contains("not found") => {
+            Failure::new("job_not_found", message).hint("Run 'mozart list' to see available jobs.")
+        }
         -32003 => Failure::new("rejected_shutdown", message)
             .hint("Wait for shutdown to complete, then: mozart start")
             .exit(TRY_LATER),

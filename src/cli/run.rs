@@ -12,6 +12,7 @@ use crate::cli::rpc::Rpc;
 use crate::cli::{early, follow, format, plan_view, score_file};
 use crate::ids::SheetNo;
 use crate::plan::Overrides;
+use crate::score::{self, Map as Variables};
 
 /// Help of the refused option.
 pub(crate) const ESCALATION: &str = "Refused: decisions are made with `mozart approve`";
@@ -70,9 +71,12 @@ pub(crate) fn run(cx: &Context, options: Options) -> Done {
     if let Some(name) = &options.name {
         job::check_id(name)?;
     }
-    let file = score_file::load(&source, &overrides(cx, &options)).map_err(|issues| load_failure(&path, &issues))?;
-    let workspace =
-        options.workspace.as_ref().map_or_else(|| file.score.workspace.clone(), |workspace| cx.absolute(workspace));
+    let file =
+        score_file::load(&source, &overrides(cx, &options)).map_err(|issues| load_failure(&path, &issues))?;
+    let workspace = options
+        .workspace
+        .as_ref()
+        .map_or_else(|| file.score.workspace.clone(), |workspace| cx.absolute(workspace));
     let workspace = workspace.to_string_lossy().into_owned();
     if options.escalation {
         return Err(refuse_escalation());
@@ -89,7 +93,9 @@ pub(crate) fn run(cx: &Context, options: Options) -> Done {
     if !cx_out.json && !cx_out.quiet {
         cx_out.say(&plan_view::summary(&file, &workspace))?;
         if !file.score.cost_limits.enabled {
-            cx_out.say("Note: Cost tracking is disabled for this score. Enable it with cost_limits.enabled: true.\n")?;
+            cx_out.say(
+                "Note: Cost tracking is disabled for this score. Enable it with cost_limits.enabled: true.\n",
+            )?;
         }
     }
     let answer = submit(cx, &options, &path)?;
@@ -110,10 +116,10 @@ pub(crate) fn run(cx: &Context, options: Options) -> Done {
 }
 
 fn overrides(cx: &Context, options: &Options) -> Overrides {
-    let mut variables = crate::score::Map::new();
+    let mut variables = Variables::new();
     for (key, value) in &options.variables {
         // Whatever JSON holds, a score value can hold.
-        if let Ok(value) = serde_json::from_value::<crate::score::Value>(value.clone()) {
+        if let Ok(value) = serde_json::from_value::<score::Value>(value.clone()) {
             variables.insert(key.as_str(), value);
         }
     }
@@ -187,9 +193,7 @@ fn rejection(cx: &Context, answer: &Value, path: &std::path::Path) -> Stop {
         }
         failure
     } else if message.contains("shutting down") {
-        failure("rejected_shutdown")
-            .hint("Wait for shutdown to complete, then: mozart start")
-            .exit(TRY_LATER)
+        failure("rejected_shutdown").hint("Wait for shutdown to complete, then: mozart start").exit(TRY_LATER)
     } else if message.contains("is already") {
         failure("job_already_active")
             .hint(cx.command(&format!("status {id}")))
@@ -199,8 +203,7 @@ fn rejection(cx: &Context, answer: &Value, path: &std::path::Path) -> Stop {
     } else if message.starts_with("Failed to parse") {
         failure("rejected_config").hint(validate)
     } else if message.starts_with("Workspace parent directory does not exist") {
-        failure("rejected_workspace")
-            .hint("Create it with mkdir -p, or choose another one with --workspace.")
+        failure("rejected_workspace").hint("Create it with mkdir -p, or choose another one with --workspace.")
     } else if message.starts_with("Workspace") {
         failure("rejected_workspace").hint("Choose another one with --workspace.")
     } else {
@@ -222,7 +225,7 @@ fn active_limits(cx: &Context) -> Vec<String> {
         .collect()
 }
 
-fn load_failure(path: &std::path::Path, issues: &[crate::score::Issue]) -> Failure {
+fn load_failure(path: &std::path::Path, issues: &[score::Issue]) -> Failure {
     let errors: Vec<String> = issues
         .iter()
         .filter(|issue| issue.is_error())

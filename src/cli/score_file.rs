@@ -26,7 +26,8 @@ pub(crate) struct ScoreFile {
 /// Reads a score and the files it names. Only the score itself has to be readable.
 pub(crate) fn read(cx: &Context, path: &Path) -> Result<Source, Stop> {
     let path = cx.absolute(path);
-    let unreadable = |why: String| Failure::new("score_unreadable", format!("Cannot read score file: {why}")).exit(USAGE);
+    let unreadable =
+        |why: String| Failure::new("score_unreadable", format!("Cannot read score file: {why}")).exit(USAGE);
     let meta = match fs::metadata(&path) {
         Ok(meta) => meta,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -40,7 +41,8 @@ pub(crate) fn read(cx: &Context, path: &Path) -> Result<Source, Stop> {
     if meta.len() > LARGEST {
         return Err(unreadable(format!("{} is larger than 8 MiB", path.display())).into());
     }
-    let text = fs::read_to_string(&path).map_err(|error| unreadable(format!("{}: {error}", path.display())))?;
+    let text =
+        fs::read_to_string(&path).map_err(|error| unreadable(format!("{}: {error}", path.display())))?;
     let base = path.parent().unwrap_or(Path::new("/")).to_owned();
     let mut files = BTreeMap::new();
     for file in score::referenced_files(&text, &base) {

@@ -14,9 +14,9 @@ use crate::cli::format;
 use crate::cli::job::Doc;
 use crate::daemon::detach::{self, Outcome, Report, Stage};
 use crate::daemon::liveness::{self, Liveness};
+use crate::daemon::pidfile;
 use crate::daemon::run::{self, BootError};
 use crate::daemon::settings::{self, Overrides, Settings, SettingsError};
-use crate::daemon::pidfile;
 
 /// How long the front process waits for a conductor to answer.
 const READY: Duration = Duration::from_secs(10);
@@ -104,7 +104,10 @@ fn background(cx: &Context, options: &Options, pid_file: Option<PathBuf>) -> Don
             };
             Err(Failure::new("internal", text).hint(log).into())
         }
-        Outcome::Silent => Err(Failure::new("internal", "The conductor ended while it started.").hint(log).hint(foreground).into()),
+        Outcome::Silent => Err(Failure::new("internal", "The conductor ended while it started.")
+            .hint(log)
+            .hint(foreground)
+            .into()),
         Outcome::TimedOut => {
             let seconds = format::wait(READY.as_secs_f64()).replace('s', " seconds");
             Err(Failure::new("timeout", format!("Conductor did not become ready within {seconds}."))
@@ -117,8 +120,8 @@ fn background(cx: &Context, options: &Options, pid_file: Option<PathBuf>) -> Don
 
 /// The last stage: standard output is the way back to the front process.
 fn daemon(cx: &Context, options: &Options, pid_file: Option<PathBuf>) -> Done {
-    let report =
-        Report::take().map_err(|error| Failure::new("internal", format!("cannot leave the terminal: {error}")))?;
+    let report = Report::take()
+        .map_err(|error| Failure::new("internal", format!("cannot leave the terminal: {error}")))?;
     let settings = match load(cx, options, pid_file) {
         Ok(settings) => settings,
         Err(Stop::Failure(failure)) => {
@@ -159,14 +162,16 @@ pub(crate) fn settings_failure(error: &SettingsError) -> Failure {
 /// Says why there cannot be a second conductor; cleans up after a dead one.
 fn refuse_second(cx: &Context, settings: &Settings) -> Result<(), Stop> {
     let pid_file = &settings.config.pid_file;
-    pidfile::refuse_symlink(pid_file).map_err(|error| Failure::new("permission_denied", error.to_string()))?;
+    pidfile::refuse_symlink(pid_file)
+        .map_err(|error| Failure::new("permission_denied", error.to_string()))?;
     let subject = subject(cx, settings);
     match liveness::judge(pid_file, &settings.config.socket.path) {
-        Liveness::Running(Some(pid)) => {
-            Err(Failure::new("conductor_already_running", format!("{subject} is already running (PID {pid})"))
-                .with("pid", pid)
-                .into())
-        }
+        Liveness::Running(Some(pid)) => Err(Failure::new(
+            "conductor_already_running",
+            format!("{subject} is already running (PID {pid})"),
+        )
+        .with("pid", pid)
+        .into()),
         Liveness::Running(None) => {
             Err(Failure::new("conductor_already_running", format!("{subject} is already running")).into())
         }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use serde_json::{Value, json};
 
+use crate::cli::conductor_status;
 use crate::cli::context::Context;
 use crate::cli::failure::{Done, FAILED, Failure, Stop};
 use crate::cli::format::{self, parse_duration};
@@ -16,7 +17,6 @@ use crate::cli::list::now;
 use crate::cli::rpc::Rpc;
 use crate::cli::style::{Style, Tone};
 use crate::cli::watch::{Refresh, Seen, Watch};
-use crate::cli::conductor_status;
 
 /// Ended jobs in the overview.
 const RECENT: usize = 5;
@@ -47,7 +47,11 @@ pub(crate) fn run(cx: &Context, options: &Options) -> Done {
             let mut refresh = Refresh::new(cx, options.interval)?;
             refresh.every(|| {
                 let seen = overview(cx)?;
-                Ok(if cx.out.json { seen.document(cx).to_string() + "\n" } else { seen.text(cx.out.style, now()) })
+                Ok(if cx.out.json {
+                    seen.document(cx).to_string() + "\n"
+                } else {
+                    seen.text(cx.out.style, now())
+                })
             })
         }
         None => {
@@ -73,11 +77,7 @@ fn exit(options: &Options, status: &str) -> u8 {
 }
 
 fn show(cx: &Context, options: &Options, doc: &Value) -> Result<(), Stop> {
-    if cx.out.json {
-        cx.out.document(&view(options, doc)?)
-    } else {
-        cx.out.text(&render(cx, options, doc)?)
-    }
+    if cx.out.json { cx.out.document(&view(options, doc)?) } else { cx.out.text(&render(cx, options, doc)?) }
 }
 
 fn view(options: &Options, doc: &Value) -> Result<Value, Stop> {
@@ -108,7 +108,9 @@ fn sheet(doc: &Value, number: u32) -> Result<Doc<'_>, Stop> {
     let found = Doc(doc).sheets().into_iter().find(|(num, _)| *num == number);
     found.map(|(_, sheet)| sheet).ok_or_else(|| {
         let id = Doc(doc).text("job_id");
-        Failure::new("job_not_found", format!("Sheet {number} not found in job '{id}'")).with("job_id", id).into()
+        Failure::new("job_not_found", format!("Sheet {number} not found in job '{id}'"))
+            .with("job_id", id)
+            .into()
     })
 }
 

@@ -111,7 +111,9 @@ pub(crate) fn stop(
         Liveness::Running(Some(pid)) => pid,
         Liveness::Running(None) | Liveness::Starting => {
             let text = format!("{} is starting up (PID file locked)", target.subject);
-            return Err(Failure::new("conductor_not_responding", text).hint("Wait a moment and try again.").into());
+            return Err(Failure::new("conductor_not_responding", text)
+                .hint("Wait a moment and try again.")
+                .into());
         }
         Liveness::Stale(_) | Liveness::None => {
             liveness::clean_up(&target.pid_file);
@@ -147,12 +149,18 @@ fn guard(cx: &Context, options: &Options, target: &Target) -> Result<u64, Stop> 
     if !std::io::stdin().is_terminal() {
         return Ok(running);
     }
-    if ask("Proceed with stop? [y/N]") { Ok(running) } else { Err(Failure::new("aborted", "Aborted.").plain().into()) }
+    if ask("Proceed with stop? [y/N]") {
+        Ok(running)
+    } else {
+        Err(Failure::new("aborted", "Aborted.").plain().into())
+    }
 }
 
 fn running_jobs(cx: &Context, target: &Target) -> u64 {
     // A conductor that does not answer has no say.
-    let answer = Rpc::connect_to(cx, target).ok().and_then(|rpc| rpc.within(GUARD).try_call("daemon.ready", json!({})).ok());
+    let answer = Rpc::connect_to(cx, target)
+        .ok()
+        .and_then(|rpc| rpc.within(GUARD).try_call("daemon.ready", json!({})).ok());
     answer.map_or(0, |ready| Doc(&ready).count("running_jobs"))
 }
 
@@ -170,7 +178,8 @@ fn ask(question: &str) -> bool {
 }
 
 fn send(pid: u32, signal: Signal) -> Result<(), Stop> {
-    let raw = i32::try_from(pid).map_err(|_| Failure::new("internal", format!("{pid} is not a process number")))?;
+    let raw =
+        i32::try_from(pid).map_err(|_| Failure::new("internal", format!("{pid} is not a process number")))?;
     match kill(Pid::from_raw(raw), signal) {
         // Gone in this very moment: what was wanted.
         Ok(()) | Err(Errno::ESRCH) => Ok(()),
@@ -178,7 +187,9 @@ fn send(pid: u32, signal: Signal) -> Result<(), Stop> {
             let text = format!("Permission denied: the conductor (PID {pid}) belongs to another user.");
             Err(Failure::new("permission_denied", text).into())
         }
-        Err(errno) => Err(Failure::new("internal", format!("cannot signal PID {pid}: {}", errno.desc())).into()),
+        Err(errno) => {
+            Err(Failure::new("internal", format!("cannot signal PID {pid}: {}", errno.desc())).into())
+        }
     }
 }
 

@@ -155,7 +155,8 @@ fn ansi(tone: Tone) -> Ansi {
 }
 
 fn is_utf8_locale(env: &dyn Fn(&str) -> Option<String>) -> bool {
-    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|name| env(name).filter(|value| !value.is_empty()));
+    let locale =
+        ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|name| env(name).filter(|value| !value.is_empty()));
     locale.is_some_and(|value| {
         let value = value.to_ascii_lowercase();
         value.contains("utf-8") || value.contains("utf8")
@@ -167,7 +168,8 @@ mod tests {
     use super::*;
 
     fn decide(terminal: bool, choice: ColorChoice, vars: &[(&str, &str)]) -> Style {
-        let vars: Vec<(String, String)> = vars.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        let vars: Vec<(String, String)> =
+            vars.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
         let env = move |name: &str| vars.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone());
         Style::decide(terminal, Some(80), choice, &env)
     }

@@ -37,7 +37,8 @@ pub(crate) fn resolve(brand: Brand, global: &Global, pid_file: Option<&Path>) ->
         pid_file: pid_file.map(Path::to_owned),
         ..Overrides::default()
     };
-    let settings = settings::load(brand, &overrides).unwrap_or_else(|_| settings::without_file(brand, &overrides));
+    let settings =
+        settings::load(brand, &overrides).unwrap_or_else(|_| settings::without_file(brand, &overrides));
     let mut target = Target {
         socket: settings.config.socket.path.clone(),
         pid_file: settings.config.pid_file.clone(),

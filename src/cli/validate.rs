@@ -83,7 +83,8 @@ fn check(source: &Source, strict: bool) -> Verdict {
     let fleet = issues.iter().any(|issue| issue.code == "fleet");
     let errors = count(&issues, Severity::Error);
     // Structure that cannot be read is another matter than a score that says something wrong.
-    let unreadable = issues.iter().any(|issue| issue.is_error() && (issue.code == "yaml" || issue.code == "schema"));
+    let unreadable =
+        issues.iter().any(|issue| issue.is_error() && (issue.code == "yaml" || issue.code == "schema"));
     let exit = match (fleet, unreadable, errors) {
         (true, _, _) => 0,
         (false, true, _) => USAGE,
@@ -173,7 +174,8 @@ fn issue_text(source: &Source, issue: &Issue, mark: &str) -> String {
     if let (true, Some(line)) = (issue.is_error(), line) {
         text.push_str(&format!("      {}\n", crate::cli::format::clean(line)));
         if let Some(column) = issue.column {
-            let before: String = line.chars().take(column as usize - 1).map(|c| if c == '\t' { c } else { ' ' }).collect();
+            let before: String =
+                line.chars().take(column as usize - 1).map(|c| if c == '\t' { c } else { ' ' }).collect();
             text.push_str(&format!("      {before}^\n"));
         }
     }
@@ -222,7 +224,11 @@ fn overview(file: &ScoreFile, verbose: bool) -> String {
         text.push_str(&format!("  {} levels\n", levels.len()));
     }
     let widest = levels.iter().map(Vec::len).max().unwrap_or(0);
-    let most = if score.parallel.enabled { widest.min(score.parallel.max_concurrent as usize) } else { widest.min(1) };
+    let most = if score.parallel.enabled {
+        widest.min(score.parallel.max_concurrent as usize)
+    } else {
+        widest.min(1)
+    };
     text.push_str(&format!("  Max concurrency: {most} sheet(s)\n"));
     text
 }

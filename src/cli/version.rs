@@ -12,10 +12,11 @@ const PROTOCOL: u32 = 1;
 pub(crate) fn print(cx: &Context) -> Done {
     let version = env!("CARGO_PKG_VERSION");
     let program = cx.brand.program();
-    let features: Vec<&str> = [("cli", cfg!(feature = "cli")), ("bundled-sqlite", cfg!(feature = "bundled-sqlite"))]
-        .into_iter()
-        .filter_map(|(name, built)| built.then_some(name))
-        .collect();
+    let features: Vec<&str> =
+        [("cli", cfg!(feature = "cli")), ("bundled-sqlite", cfg!(feature = "bundled-sqlite"))]
+            .into_iter()
+            .filter_map(|(name, built)| built.then_some(name))
+            .collect();
     if cx.out.json {
         let document =
             json!({"name": program, "version": version, "protocol_version": PROTOCOL, "features": features});

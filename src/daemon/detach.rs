@@ -60,7 +60,8 @@ pub enum Outcome {
 /// First stage, in the front process: starts the second one. The reader gets the one line.
 pub fn launch(brand: Brand, args: &[OsString]) -> io::Result<PipeReader> {
     let (reader, writer) = io::pipe()?;
-    let mut child = stage(brand, DETACH, args)?.stdin(Stdio::null()).stdout(writer).stderr(Stdio::null()).spawn()?;
+    let mut child =
+        stage(brand, DETACH, args)?.stdin(Stdio::null()).stdout(writer).stderr(Stdio::null()).spawn()?;
     // It ends at once; waiting keeps it from becoming a zombie of the front process.
     child.wait()?;
     Ok(reader)
@@ -137,7 +138,8 @@ pub fn wait(mut reader: PipeReader, until: Instant) -> Outcome {
 fn readable(fd: BorrowedFd<'_>, until: Instant) -> bool {
     loop {
         let left = until.saturating_duration_since(Instant::now()).as_millis();
-        let timeout = PollTimeout::try_from(i32::try_from(left).unwrap_or(i32::MAX)).unwrap_or(PollTimeout::MAX);
+        let timeout =
+            PollTimeout::try_from(i32::try_from(left).unwrap_or(i32::MAX)).unwrap_or(PollTimeout::MAX);
         match poll(&mut [PollFd::new(fd, PollFlags::POLLIN)], timeout) {
             Ok(count) => return count > 0,
             Err(nix::errno::Errno::EINTR) => {}

@@ -118,7 +118,11 @@ fn live(settings: &Settings, background: bool, report: &mut Option<Report>) -> R
     let (sender, arrived) = crossbeam_channel::unbounded();
     // Signals can only be lost after the conductor has ended, when nobody reads them.
     let listener = signals.listen(move |signal| _ = sender.send(signal)).map_err(BootError::Signals)?;
-    log::info!("daemon.started pid={} socket={:?}", std::process::id(), config.socket.path.display().to_string());
+    log::info!(
+        "daemon.started pid={} socket={:?}",
+        std::process::id(),
+        config.socket.path.display().to_string()
+    );
     if let Some(report) = report.take() {
         report.ready(&about(settings, begin));
     }
@@ -150,7 +154,8 @@ pub fn about(settings: &Settings, begin: Instant) -> Value {
 
 fn start_log(settings: &Settings, background: bool) -> Result<Reopen, BootError> {
     let level = settings.log_level();
-    let file = if background { Some(settings.config.background_log()) } else { settings.config.log_file.clone() };
+    let file =
+        if background { Some(settings.config.background_log()) } else { settings.config.log_file.clone() };
     let sink = match (file, background) {
         (None, _) => Sink::console(),
         (Some(path), background) => {
@@ -170,7 +175,10 @@ fn log_panics() {
     std::panic::set_hook(Box::new(move |panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
         let thread = std::thread::current().name().unwrap_or("?").to_owned();
-        let text = panic.payload_as_str().unwrap_or("?");
+        let payload = panic.payload();
+        let text =
+            payload.downcast_ref::<&str>().copied().or(payload.downcast_ref::<String>().map(String::as_str));
+        let text = text.unwrap_or("?");
         log::error!("daemon.panic thread={thread:?} place={place:?} message={text:?}");
         earlier(panic);
     }));

@@ -170,7 +170,9 @@ fn read(path: &Path) -> Result<ConfigFile, SettingsError> {
     let unreadable = |source| SettingsError::Unreadable { path: path.to_owned(), source };
     let size = fs::metadata(path).map_err(unreadable)?.len();
     if size > MAX_FILE_BYTES as u64 {
-        return Err(unreadable(io::Error::other(format!("it has {size} bytes, the limit is {MAX_FILE_BYTES}"))));
+        return Err(unreadable(io::Error::other(format!(
+            "it has {size} bytes, the limit is {MAX_FILE_BYTES}"
+        ))));
     }
     let text = fs::read_to_string(path).map_err(unreadable)?;
     Ok(config::parse(&text, path)?)

@@ -75,7 +75,11 @@ pub(super) fn show(cx: &Context, options: &Options, lines: Option<usize>) -> Don
     let admitted: Vec<&str> = text.lines().filter(|line| filter.admits(line)).collect();
     let skip = lines.map_or(0, |lines| admitted.len().saturating_sub(lines));
     if admitted.is_empty() && !options.follow && !cx.out.json {
-        let why = if text.is_empty() { "No log entries found." } else { "No log entries match the specified filters." };
+        let why = if text.is_empty() {
+            "No log entries found."
+        } else {
+            "No log entries match the specified filters."
+        };
         cx.out.remark(why);
     }
     for line in &admitted[skip..] {
@@ -98,7 +102,9 @@ fn file(cx: &Context, options: &Options) -> Result<PathBuf, Stop> {
     let found = [path.clone(), rotated.into()].into_iter().find(|path| path.exists());
     found.ok_or_else(|| {
         Failure::new("internal", format!("No log files found at: {}", path.display()))
-            .hint("A conductor in the foreground writes a file only when log_file is set in its configuration.")
+            .hint(
+                "A conductor in the foreground writes a file only when log_file is set in its configuration.",
+            )
             .into()
     })
 }
@@ -152,7 +158,8 @@ fn print(cx: &Context, line: &str) -> Result<(), Stop> {
 fn readable(line: &str, style: Style) -> String {
     let Ok(Value::Object(members)) = serde_json::from_str::<Value>(line) else { return format::clean(line) };
     let text = |key: &str| members.get(key).and_then(Value::as_str).unwrap_or("");
-    let clock = members.get("ts").and_then(format::unix_seconds).map_or_else(|| "--:--:--".to_owned(), format::clock);
+    let clock =
+        members.get("ts").and_then(format::unix_seconds).map_or_else(|| "--:--:--".to_owned(), format::clock);
     let level = text("level").to_uppercase();
     let tone = match level.as_str() {
         "ERROR" | "CRITICAL" => Tone::Red,

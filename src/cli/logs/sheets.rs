@@ -38,12 +38,12 @@ struct Sources<'a> {
 /// Shows the output of one sheet, or of all that play; follows it if asked.
 pub(super) fn show(cx: &Context, options: &Options, doc: &Value, lines: Option<usize>) -> Done {
     let id = Doc(doc).text("job_id").to_owned();
-    if let Some(number) = options.sheet {
-        if !Doc(doc).sheets().iter().any(|(num, _)| *num == number) {
-            return Err(Failure::new("job_not_found", format!("Sheet {number} not found in job '{id}'"))
-                .with("job_id", id)
-                .into());
-        }
+    if let Some(number) = options.sheet
+        && !Doc(doc).sheets().iter().any(|(num, _)| *num == number)
+    {
+        return Err(Failure::new("job_not_found", format!("Sheet {number} not found in job '{id}'"))
+            .with("job_id", id)
+            .into());
     }
     let mut sources =
         Sources { cx, wanted: options.sheet, list: Vec::new(), changes: None, last: None, shown: false };
@@ -125,7 +125,8 @@ impl Sources<'_> {
                 // A directory that is gone already will not change.
                 _ = changes.add(&path);
             }
-            let tail = Tail::open(&path, lines).map_err(|error| failed(&format!("read {}", path.display()), &error))?;
+            let tail = Tail::open(&path, lines)
+                .map_err(|error| failed(&format!("read {}", path.display()), &error))?;
             self.list.push(Source { sheet: number, stream, tail, partial: Vec::new() });
         }
         Ok(())
@@ -147,7 +148,10 @@ impl Sources<'_> {
     fn print(&mut self) -> Result<(), Stop> {
         let labelled = self.wanted.is_none();
         for source in &mut self.list {
-            let text = source.tail.read().map_err(|error| failed(&format!("read {}", source.tail.path().display()), &error))?;
+            let text = source
+                .tail
+                .read()
+                .map_err(|error| failed(&format!("read {}", source.tail.path().display()), &error))?;
             if text.is_empty() {
                 continue;
             }

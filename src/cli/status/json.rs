@@ -36,7 +36,8 @@ pub(super) fn document(doc: Doc<'_>) -> Value {
     #[expect(clippy::cast_precision_loss, reason = "counts of sheets")]
     let percent = if total == 0 { 0.0 } else { (completed as f64 * 1000.0 / total as f64).round() / 10.0 };
     let copy = |keys: &[&str]| {
-        let members: Map<String, Value> = keys.iter().map(|key| ((*key).to_owned(), doc.get(key).clone())).collect();
+        let members: Map<String, Value> =
+            keys.iter().map(|key| ((*key).to_owned(), doc.get(key).clone())).collect();
         Value::Object(members)
     };
     let sheets: Map<String, Value> =
@@ -79,9 +80,15 @@ pub(super) fn document(doc: Doc<'_>) -> Value {
 
 fn sheet_document(sheet: Doc<'_>) -> Value {
     let mut members = Map::new();
-    for key in
-        ["status", "display_status", "attempt_count", "validation_passed", "error_message", "error_category", "error_code"]
-    {
+    for key in [
+        "status",
+        "display_status",
+        "attempt_count",
+        "validation_passed",
+        "error_message",
+        "error_category",
+        "error_code",
+    ] {
         members.insert(key.to_owned(), sheet.get(key).clone());
     }
     if members["display_status"].is_null() {

@@ -141,7 +141,8 @@ fn table(all: &[(u32, Doc<'_>)], style: Style) -> String {
     for (number, sheet) in all {
         let label = job::sheet_label(*sheet);
         let waiting = sheet.text("display_status");
-        let label = if waiting.is_empty() || waiting == sheet.text("status") { label } else { waiting.to_owned() };
+        let label =
+            if waiting.is_empty() || waiting == sheet.text("status") { label } else { waiting.to_owned() };
         let mut row: Vec<Cell> = vec![number.to_string().into()];
         if described {
             row.push(format::one_line(sheet.text("description"), Some(40)).into());
@@ -222,7 +223,9 @@ fn stats(doc: Doc<'_>, now: f64) -> String {
 }
 
 fn cost(doc: Doc<'_>) -> String {
-    let Some(cost) = doc.number("total_estimated_cost").filter(|cost| *cost > 0.0) else { return String::new() };
+    let Some(cost) = doc.number("total_estimated_cost").filter(|cost| *cost > 0.0) else {
+        return String::new();
+    };
     let mut text = if doc.number("cost_confidence").unwrap_or(1.0) < 1.0 {
         format!("Cost: ~${cost:.2} (est.)\n")
     } else {
@@ -245,9 +248,14 @@ fn errors(doc: Doc<'_>, style: Style) -> String {
             "" => "E999",
             code => code,
         };
-        let attempt = error.get("attempt_number").as_u64().map_or_else(String::new, |n| format!(", attempt {n}"));
+        let attempt =
+            error.get("attempt_number").as_u64().map_or_else(String::new, |n| format!(", attempt {n}"));
         let message = format::one_line(error.text("error_message"), style.width.map(|_| 160));
-        text.push_str(&format!("  {} {code} (Sheet {}{attempt}) - {message}\n", style.dot(), error.count("sheet_num")));
+        text.push_str(&format!(
+            "  {} {code} (Sheet {}{attempt}) - {message}\n",
+            style.dot(),
+            error.count("sheet_num")
+        ));
     }
     text
 }
@@ -256,7 +264,8 @@ fn errors(doc: Doc<'_>, style: Style) -> String {
 pub(super) fn sheet(doc: Doc<'_>, number: u32, sheet: Doc<'_>, style: Style, now: f64) -> String {
     let label = job::sheet_label(sheet);
     let shown = style.paint(job::sheet_tone(sheet.text("status")), &label);
-    let mut lines = vec![format!("{} {} Sheet {number}", doc.text("job_id"), style.dot()), format!("Status: {shown}")];
+    let mut lines =
+        vec![format!("{} {} Sheet {number}", doc.text("job_id"), style.dot()), format!("Status: {shown}")];
     let mut put = |name: &str, text: String| {
         if !text.is_empty() {
             lines.push(format!("{name}: {text}"));

@@ -113,7 +113,8 @@ fn level_word(level: Level) -> &'static str {
 fn is_event_name(text: &str) -> bool {
     text.contains('.')
         && text.split('.').all(|part| {
-            !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+            !part.is_empty()
+                && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
         })
 }
 
@@ -195,20 +196,22 @@ fn typed(key: &str, raw: String, quoted: bool) -> Value {
         "None" | "null" => return Value::Null,
         _ => {}
     }
-    if raw.starts_with(['[', '{']) {
-        if let Ok(value) = serde_json::from_str(&raw) {
-            return redacted(value);
-        }
+    if raw.starts_with(['[', '{'])
+        && let Ok(value) = serde_json::from_str(&raw)
+    {
+        return redacted(value);
     }
     if let Some(some) = raw.strip_prefix("Some(").and_then(|inner| inner.strip_suffix(')')) {
         return typed(key, some.trim_matches('"').to_owned(), some.starts_with('"'));
     }
     match raw.parse::<i64>() {
         Ok(number) => Value::Number(number.into()),
-        Err(_) => match raw.parse::<f64>().ok().filter(|_| starts_like_number(&raw)).and_then(Number::from_f64) {
-            Some(number) => Value::Number(number),
-            None => redacted(Value::String(raw)),
-        },
+        Err(_) => {
+            match raw.parse::<f64>().ok().filter(|_| starts_like_number(&raw)).and_then(Number::from_f64) {
+                Some(number) => Value::Number(number),
+                None => redacted(Value::String(raw)),
+            }
+        }
     }
 }
 
@@ -277,7 +280,14 @@ mod tests {
 
     #[test]
     fn every_text_is_a_line_of_valid_json() {
-        for text in ["", "no event here", "a.b stray words x=1", "a.b x=\"open", "a.b ts=1 event=2", "a.b l=[1, 2] m={\"a\":1}"] {
+        for text in [
+            "",
+            "no event here",
+            "a.b stray words x=1",
+            "a.b x=\"open",
+            "a.b ts=1 event=2",
+            "a.b l=[1, 2] m={\"a\":1}",
+        ] {
             let line = json(text);
             assert!(serde_json::from_str::<Value>(&line).is_ok() && !line.contains('\n'), "{line}");
         }
