@@ -446,10 +446,13 @@ impl Execution {
         true
     }
 
-    /// The last three counted failures came within a minute.
+    /// The last three counted failures, all on this instrument, came within a minute.
     fn rapid(&self, num: SheetNo) -> bool {
-        let errors = &self.sheets[num.index()].ledger.errors;
-        let mut last = errors.iter().rev().filter(|entry| entry.counted).map(|entry| entry.at);
+        let ledger = &self.sheets[num.index()].ledger;
+        if ledger.normal_attempts < 3 {
+            return false;
+        }
+        let mut last = ledger.errors.iter().rev().filter(|entry| entry.counted).map(|entry| entry.at);
         match (last.next(), last.nth(1)) {
             (Some(newest), Some(third)) => newest.since(third) <= Duration::from_secs(60),
             _ => false,

@@ -1,0 +1,298 @@
+//! What holds after every sequence of inputs.
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// One thing that happens; numbers are taken modulo what there is.
+#[derive(Debug, Clone)]
+enum Act {
+    Begin,
+    Dispatch(u8),
+    Spawn(u8),
+    End(u8, u8),
+    Late(u8, u8),
+    Wait(u16),
+    Due,
+    Pause(u8, bool),
+    Unpause(u8),
+    Resume,
+    Cancel,
+    Clear,
+    Fail,
+    Orphan,
+    Restart,
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    prop_oneof![
+        4 => Just(Act::Begin),
+        12 => any::<u8>().prop_map(Act::Dispatch),
+        2 => any::<u8>().prop_map(Act::Spawn),
+        12 => (any::<u8>(), any::<u8>()).prop_map(|(sheet, how)| Act::End(sheet, how)),
+        1 => (any::<u8>(), any::<u8>()).prop_map(|(sheet, how)| Act::Late(sheet, how)),
+        3 => any::<u16>().prop_map(Act::Wait),
+        8 => Just(Act::Due),
+        2 => (any::<u8>(), any::<bool>()).prop_map(|(flag, now)| Act::Pause(flag, now)),
+        2 => any::<u8>().prop_map(Act::Unpause),
+        3 => Just(Act::Resume),
+        1 => Just(Act::Cancel),
+        1 => Just(Act::Clear),
+        1 => Just(Act::Fail),
+        1 => Just(Act::Orphan),
+        2 => Just(Act::Restart),
+    ]
+}
+
+fn any_spec() -> impl Strategy<Value = JobSpec> {
+    let graph = proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..3), 1..9);
+    (graph, 1_u32..4, any::<bool>(), 0_u32..3, 0_usize..3, 0_u64..4, any::<u64>(), any::<bool>()).prop_map(
+        |(graph, parallel, fail_fast, retries, fallbacks, pacing, seed, timeout)| {
+            let after: Vec<Vec<u32>> = graph
+                .iter()
+                .enumerate()
+                .map(|(at, links)| {
+                    let above = links.iter().filter(|_| at > 0).map(|link| u32::from(*link) % at as u32 + 1);
+                    let set: std::collections::BTreeSet<u32> = above.collect();
+                    set.into_iter().collect()
+                })
+                .collect();
+            let after: Vec<&[u32]> = after.iter().map(Vec::as_slice).collect();
+            let mut spec = spec(&after);
+            for sheet in &mut spec.sheets {
+                sheet.instruments.extend(["b", "c"].into_iter().take(fallbacks).map(instrument));
+            }
+            spec.max_parallel = parallel;
+            spec.fail_fast = fail_fast;
+            spec.retry.max_retries = retries;
+            spec.retry.jitter = seed % 2 == 0;
+            spec.rate_limit.max_waits = 2;
+            spec.pause_between = seconds(pacing);
+            spec.stagger = seconds(pacing / 2);
+            spec.timeout = timeout.then_some(seconds(400));
+            spec.seed = seed;
+            spec
+        },
+    )
+}
+
+fn outcome(how: u8) -> Outcome {
+    match how % 12 {
+        0..=3 => ran(1, 1),
+        4 => ran(3, 4),
+        5 => ran(0, 4),
+        6 => failure(ErrorCode::E009, true),
+        7 => failure(ErrorCode::E502, false),
+        8 => limited(ErrorCode::E101, (how > 127).then_some(20)),
+        9 => interrupted(),
+        10 => Outcome::NotStarted { message: "full".to_owned() },
+        _ => Outcome::Ended,
+    }
+}
+
+fn nth<T>(mut of: impl Iterator<Item = T>, count: usize, nth: u8) -> Option<T> {
+    if count == 0 { None } else { of.nth(usize::from(nth) % count) }
+}
+
+fn flag(of: u8) -> PauseFlag {
+    [PauseFlag::User, PauseFlag::Pressure, PauseFlag::Shutdown][usize::from(of) % 3]
+}
+
+/// The input that an act means in a world, if any. Moves the clock.
+fn input(world: &mut World, act: &Act) -> Option<Input> {
+    let running: Vec<_> = world.exec.active().collect();
+    Some(match act {
+        Act::Begin => Input::Begin,
+        Act::Dispatch(at) => {
+            let ready = world.runnable();
+            let sheet = SheetNo(nth(ready.iter().copied(), ready.len(), *at).unwrap_or(1));
+            world.attempts += 1;
+            Input::Dispatch { sheet, attempt: AttemptNo(world.attempts), token: Token::from_bytes([1; 16]) }
+        }
+        Act::Spawn(at) => {
+            let (sheet, attempt) = nth(running.iter().copied(), running.len(), *at)?;
+            Input::Spawned { sheet, attempt, pid: 7 }
+        }
+        Act::End(at, how) => {
+            let (sheet, attempt) = nth(running.iter().copied(), running.len(), *at)?;
+            let report = AttemptReport { outcome: outcome(*how), evidence: Evidence::default() };
+            Input::AttemptEnded { sheet, attempt, report: Box::new(report) }
+        }
+        Act::Late(at, how) => {
+            let sheet = SheetNo(u32::from(*at) % 9);
+            let report = AttemptReport { outcome: outcome(*how), evidence: Evidence::default() };
+            Input::AttemptEnded { sheet, attempt: AttemptNo(u32::MAX), report: Box::new(report) }
+        }
+        Act::Wait(millis) => {
+            world.pass(Duration::from_millis(u64::from(*millis)));
+            Input::Tick
+        }
+        Act::Due => {
+            let due = world.exec.next_deadline()?;
+            world.pass(due.since(world.now.mono));
+            Input::Tick
+        }
+        Act::Pause(of, now) => pause(flag(*of), *now),
+        Act::Unpause(of) => Input::Unpause(flag(*of)),
+        Act::Resume => Input::Resume,
+        Act::Cancel => Input::Cancel,
+        Act::Clear => Input::LimitCleared { instrument: None },
+        Act::Fail => Input::FailJob { message: "no more".to_owned() },
+        Act::Orphan => Input::Orphaned { message: "restarted".to_owned() },
+        Act::Restart => return None,
+    })
+}
+
+/// What holds in every state.
+fn check_state(world: &World) -> Result<(), TestCaseError> {
+    let exec = &world.exec;
+    let spec = exec.spec();
+    let running = exec.active().count();
+    prop_assert_eq!(exec.counts(), Counts::of(exec.sheets()), "the counts are read off the sheets");
+    prop_assert_eq!(exec.counts().active as usize, running);
+    let holds = i32::from(exec.status() == JobStatus::Running);
+    prop_assert_eq!(world.permits, holds, "a permit is held exactly while running: {}", world.line());
+    if exec.status() == JobStatus::Running {
+        let deadline = exec.next_deadline().is_some();
+        let alive = running > 0 || exec.runnable(world.now).next().is_some() || deadline;
+        prop_assert!(alive, "zombie: {}", world.line());
+    } else {
+        prop_assert_eq!(running, 0, "only a running job has attempts: {}", world.line());
+    }
+    if exec.status() == JobStatus::Completed {
+        prop_assert!(exec.sheets().iter().all(|sheet| sheet.state.satisfies()));
+    }
+    let ended = exec.job().ledger.completed.is_some();
+    prop_assert_eq!(ended, exec.status().is_terminal());
+    prop_assert!(running <= spec.max_parallel as usize);
+    for (sheet, planned) in exec.sheets().iter().zip(&spec.sheets) {
+        let ledger = &sheet.ledger;
+        prop_assert!(ledger.normal_attempts <= spec.retry.max_retries + 1);
+        prop_assert!(ledger.completion_attempts <= spec.retry.max_completion_attempts);
+        prop_assert!(ledger.rate_limit_waits <= spec.rate_limit.max_waits);
+        prop_assert!((ledger.instrument_index as usize) < planned.instruments.len());
+        let below = |num: &SheetNo| &exec.sheets()[num.index()].state;
+        if sheet.state.active().is_some() {
+            prop_assert!(planned.after.iter().all(|num| below(num).satisfies()), "started too early");
+        }
+        if sheet.state == SheetState::Pending && !exec.status().is_terminal() {
+            let blocked = planned.after.iter().any(|num| below(num).is_terminal() && !below(num).satisfies());
+            prop_assert!(!blocked, "sheet {} waits for ever: {}", sheet.num, world.line());
+        }
+    }
+    Ok(())
+}
+
+/// What one step may do.
+fn check_step(
+    before: &[Arc<Sheet>],
+    status: JobStatus,
+    input: &Input,
+    world: &World,
+    effects: &[Effect],
+) -> Result<(), TestCaseError> {
+    if !matches!(input, Input::Resume) {
+        for (old, new) in before.iter().zip(world.exec.sheets()) {
+            if old.state.is_terminal() {
+                prop_assert_eq!(&old.state, &new.state, "terminal sheets stay");
+            }
+        }
+        if status.is_terminal() {
+            prop_assert_eq!(status, world.exec.status());
+        }
+    }
+    for (old, new) in before.iter().zip(world.exec.sheets()) {
+        let ran = effects
+            .iter()
+            .filter(|effect| matches!(effect, Effect::Run(order) if order.sheet == new.num))
+            .count();
+        prop_assert!(ran <= usize::from(old.state.active().is_none()), "two attempts of one sheet");
+        let saved = effects.contains(&Effect::SaveSheet(new.num));
+        let spawned = matches!(input, Input::Spawned { .. });
+        prop_assert!(saved || spawned || old == new, "sheet {} changed and was not saved", new.num);
+    }
+    Ok(())
+}
+
+/// A job's record with its run time as one number: how much of it was before the restart differs.
+fn comparable(world: &World) -> (crate::checkpoint::JobRecord, Duration) {
+    let mut record = world.exec.job_record();
+    record.clock = None;
+    record.ledger.ran_ms = 0;
+    (record, world.exec.job().ran(world.now))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_sequence_breaks_a_promise(spec in any_spec(), acts in proptest::collection::vec(act(), 0..120)) {
+        let mut world = World::new(spec);
+        check_state(&world)?;
+        for act in &acts {
+            if matches!(act, Act::Restart) {
+                world = world.restored(world.now);
+                continue;
+            }
+            let Some(input) = input(&mut world, act) else { continue };
+            let (before, status) = (world.exec.sheets().to_vec(), world.exec.status());
+            let effects = world.step(input.clone());
+            check_step(&before, status, &input, &world, &effects)?;
+            check_state(&world)?;
+        }
+    }
+
+    #[test]
+    fn a_restored_job_goes_on_as_the_one_that_was_stored(
+        spec in any_spec(),
+        acts in proptest::collection::vec(act(), 0..60),
+        cut in 0_usize..60,
+    ) {
+        let mut world = World::new(spec);
+        let mut twin: Option<World> = None;
+        for (at, act) in acts.iter().enumerate() {
+            if at == cut {
+                let mut restored = world.restored(world.now);
+                // A restored job may be over already and asks for one turn; the other gets it too.
+                restored.step(Input::Tick);
+                world.step(Input::Tick);
+                twin = Some(restored);
+            }
+            let Some(input) = input(&mut world, act) else { continue };
+            let one = world.step(input.clone());
+            if let Some(twin) = &mut twin {
+                twin.now = world.now;
+                let two = twin.step(input);
+                prop_assert_eq!(one, two);
+                prop_assert_eq!(world.exec.sheets(), twin.exec.sheets());
+                prop_assert_eq!(world.runnable(), twin.runnable());
+                prop_assert_eq!(world.exec.next_deadline(), twin.exec.next_deadline());
+                prop_assert_eq!(comparable(&world), comparable(twin));
+            }
+        }
+    }
+
+    #[test]
+    fn every_job_can_be_brought_to_an_end(spec in any_spec(), hows in proptest::collection::vec(any::<u8>(), 1..40)) {
+        let mut world = World::begun(spec);
+        let mut hows = hows.into_iter().cycle();
+        for _ in 0..2000 {
+            if world.exec.status().is_terminal() {
+                break;
+            }
+            let running = world.exec.active().next();
+            if let Some(&sheet) = world.runnable().first() {
+                world.dispatch(sheet);
+            } else if let Some((sheet, _)) = running {
+                // Interruptions and failed starts alone may go on for ever; mostly it is something else.
+                let how = hows.next().unwrap();
+                let how = if how % 12 == 10 { 0 } else { how };
+                world.end(sheet.0, outcome(how));
+            } else {
+                world.wait();
+            }
+        }
+        prop_assert!(world.exec.status().is_terminal(), "{}", world.line());
+        prop_assert_eq!(world.permits, 0);
+    }
+}

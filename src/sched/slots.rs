@@ -1,0 +1,126 @@
+//! How many sheets may run, in all and per instrument and model, and how many do.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use crate::exec::InstrumentRef;
+
+/// Sheets at once on an instrument for which nothing else is said.
+pub const DEFAULT_PER_INSTRUMENT: u32 = 4;
+
+/// Limits of the whole conductor. 0 starts nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Sheets at once over all jobs (default 10).
+    pub max_sheets: u32,
+    /// Sheets at once on an instrument that is not named below.
+    pub per_instrument: u32,
+    /// Sheets at once on an instrument, all its models together.
+    pub instruments: BTreeMap<String, u32>,
+    /// Sheets at once on one model of an instrument.
+    pub models: BTreeMap<(String, String), u32>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_sheets: 10,
+            per_instrument: DEFAULT_PER_INSTRUMENT,
+            instruments: BTreeMap::new(),
+            models: BTreeMap::new(),
+        }
+    }
+}
+
+/// What is used of the limits.
+#[derive(Debug)]
+pub(super) struct Slots {
+    limits: Limits,
+    active: u32,
+    used: HashMap<Arc<str>, Used>,
+}
+
+/// What runs on one instrument. Few models each, so a list is the fastest map.
+#[derive(Debug, Default)]
+struct Used {
+    active: u32,
+    models: Vec<(Arc<str>, u32)>,
+}
+
+/// What has no room.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Full {
+    Instrument,
+    Model(Arc<str>),
+}
+
+impl Slots {
+    pub(super) fn new(limits: Limits) -> Self {
+        Self { limits, active: 0, used: HashMap::new() }
+    }
+
+    pub(super) fn set_limits(&mut self, limits: Limits) {
+        self.limits = limits;
+    }
+
+    pub(super) const fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    pub(super) const fn active(&self) -> u32 {
+        self.active
+    }
+
+    pub(super) const fn is_full(&self) -> bool {
+        self.active >= self.limits.max_sheets
+    }
+
+    /// Both the instrument and the model must have room.
+    pub(super) fn check(&self, instrument: &InstrumentRef) -> Result<(), Full> {
+        let name = &instrument.name;
+        let used = self.used.get(name);
+        let most = self.limits.instruments.get(name.as_ref()).copied().unwrap_or(self.limits.per_instrument);
+        if used.map_or(0, |used| used.active) >= most {
+            return Err(Full::Instrument);
+        }
+        let Some(model) = instrument.model.as_ref().filter(|_| !self.limits.models.is_empty()) else {
+            return Ok(());
+        };
+        let key = (name.as_ref().to_owned(), model.as_ref().to_owned());
+        let Some(&most) = self.limits.models.get(&key) else { return Ok(()) };
+        let running = used.and_then(|used| used.models.iter().find(|(name, _)| name == model));
+        if running.map_or(0, |&(_, count)| count) >= most {
+            Err(Full::Model(Arc::clone(model)))
+        } else {
+            Ok(())
+        }
+    }
+
+    pub(super) fn take(&mut self, instrument: &InstrumentRef) {
+        self.active += 1;
+        let used = self.used.entry(Arc::clone(&instrument.name)).or_default();
+        used.active += 1;
+        if let Some(model) = &instrument.model {
+            match used.models.iter_mut().find(|(name, _)| name == model) {
+                Some((_, count)) => *count += 1,
+                None => used.models.push((Arc::clone(model), 1)),
+            }
+        }
+    }
+
+    /// Gives back what [`Self::take`] took for the same instrument and model.
+    pub(super) fn give(&mut self, instrument: &InstrumentRef) {
+        self.active = self.active.saturating_sub(1);
+        let Some(used) = self.used.get_mut(&instrument.name) else { return };
+        used.active = used.active.saturating_sub(1);
+        if let Some(model) = &instrument.model {
+            if let Some((_, count)) = used.models.iter_mut().find(|(name, _)| name == model) {
+                *count = count.saturating_sub(1);
+            }
+            used.models.retain(|&(_, count)| count > 0);
+        }
+        if used.active == 0 {
+            self.used.remove(&instrument.name);
+        }
+    }
+}
