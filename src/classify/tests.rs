@@ -4,6 +4,10 @@ use proptest::prelude::*;
 
 use super::*;
 
+fn now() -> Zoned {
+    "2025-11-21T20:00:00Z".parse::<jiff::Timestamp>().unwrap().to_zoned(jiff::tz::TimeZone::UTC)
+}
+
 fn agent() -> Patterns {
     let compiled = |list: &[&str]| {
         Patterns::compile(&list.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>()).unwrap()
@@ -18,7 +22,7 @@ fn agent() -> Patterns {
 
 /// An exit code (or `signal N`, or `killed WHY`), stdout and stderr; the verdict as one line.
 fn judged(end: &str, stdout: &str, stderr: &str, patterns: &Patterns, structured: bool) -> String {
-    let now: Zoned = "2025-11-21T20:00:00[UTC]".parse().unwrap();
+    let now = now();
     let (kind, rest) = end.split_once(' ').unwrap_or(("exit", end));
     let seen = Seen {
         exit_code: if kind == "exit" { rest.parse().ok() } else { None },
@@ -191,7 +195,7 @@ proptest! {
         code in proptest::option::of(any::<i32>()),
         signal in proptest::option::of(any::<i32>()),
     ) {
-        let now: Zoned = "2025-11-21T20:00:00[UTC]".parse().unwrap();
+        let now = now();
         let patterns = agent();
         let seen = Seen {
             exit_code: code, signal, killed_by: None, spawn_error: None, oom_killed: false,

@@ -64,9 +64,11 @@ pub(super) fn limit_kind(text: &str) -> ErrorCode {
     }
 }
 
-/// The code that a text of a failed program means, when it says anything we know.
+/// The code that a text of a failed program means, when it says anything we know, and the delay before a
+/// retry where both differ from the table.
 pub(super) fn cause(text: &str) -> Option<(ErrorCode, Option<u32>)> {
-    let rows: [(fn(&str) -> bool, ErrorCode, Option<u32>); 8] = [
+    type Row = (fn(&str) -> bool, ErrorCode, Option<u32>);
+    let rows: [Row; 8] = [
         (missing_program, ErrorCode::E505, Some(30)),
         (cli_mode, ErrorCode::E306, None),
         (auth, ErrorCode::E502, None),

@@ -112,7 +112,10 @@ fn a_large_answer_and_a_last_line_without_line_end() {
     assert_eq!(server.client().call("a", Value::Null).unwrap(), json!(text));
     let server = Server::start(vec![b"{\"jsonrpc\":\"2.0\",\"result\":1,\"id\":1}".to_vec()]);
     let error = server.client().call("a", Value::Null).unwrap_err();
-    assert!(matches!(error, ClientError::Closed { .. }), "an answer may be cut, so it needs its line end: {error}");
+    assert!(
+        matches!(error, ClientError::Closed { .. }),
+        "an answer may be cut, so it needs its line end: {error}"
+    );
 }
 
 #[test]
@@ -194,7 +197,8 @@ fn a_stream_that_breaks_off_says_so_once() {
     assert!(matches!(stream.next(), Some(Err(ClientError::Closed { .. }))));
     assert!(stream.next().is_none());
 
-    let error = "{\"jsonrpc\":\"2.0\",\"error\":{\"code\":-32007,\"message\":\"Too many streams\"},\"id\":1}\n";
+    let error =
+        "{\"jsonrpc\":\"2.0\",\"error\":{\"code\":-32007,\"message\":\"Too many streams\"},\"id\":1}\n";
     let server = Server::start(vec![error.as_bytes().to_vec()]);
     let mut stream = server.client().stream("job.watch", Value::Null).unwrap();
     assert!(matches!(stream.next(), Some(Err(ClientError::Rpc { code: -32007, .. }))));

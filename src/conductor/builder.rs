@@ -246,6 +246,7 @@ impl Builder {
             sweeping: 0,
             outbox: Outbox::default(),
             touched: BTreeSet::new(),
+            unsettled: BTreeSet::new(),
             verdicts: Vec::new(),
             further_writes: Vec::new(),
             title: self.title.unwrap_or("Conductor"),
@@ -254,7 +255,6 @@ impl Builder {
             side,
             net,
             requests: requests.clone(),
-            request_lane: Some(request_lane),
             store,
             state_dir: state_dir.clone(),
             config: Arc::clone(&config),
@@ -273,7 +273,8 @@ impl Builder {
         log::info!("manager.started state_dir={:?}", state_dir.display().to_string());
         Ok(Conductor {
             events,
-            requests,
+            requests: Some(requests),
+            request_lane: Some(request_lane),
             vital,
             thread: Some(thread),
             reactor,

@@ -73,7 +73,7 @@ impl Core {
         // The lock of an attempt that was judged is kept until the verdict is committed.
         match live.running.remove(&key.attempt) {
             Some(Running::Judging(_, taken) | Running::Sweeping(taken)) => self.verdicts.extend(taken),
-            Some(Running::Adopted(_)) => self.adopted -= 1,
+            Some(Running::Adopted(..)) => self.adopted -= 1,
             Some(Running::Here(_)) | None => (),
         }
         let current = live.is_current(key.sheet, key.attempt);

@@ -1,6 +1,7 @@
 //! The end of a turn: commit, publish, answer, hand out.
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use serde_json::json;
 
@@ -15,8 +16,12 @@ use super::live::{Dirty, Running};
 use super::messages::Answer;
 use super::view::Ended;
 
+/// After this a failure does not count any more.
+const FAILURE_WINDOW: Duration = Duration::from_secs(61);
+
 impl Core {
     pub(super) fn flush(&mut self, now: Now) {
+        self.unsettled.extend(self.touched.iter().cloned());
         self.commit(now);
         self.publish(now);
         self.tell(now);
@@ -47,9 +52,11 @@ impl Core {
         let mut batch = std::mem::take(&mut self.further_writes);
         let further = batch.len();
         let mut promised = promised_now || further > 0;
-        for live in self.jobs.values().filter(|live| !live.dirty.is_clean()) {
-            promised |= live.dirty.promised;
-            live.writes(&mut batch);
+        for live in self.unsettled.iter().filter_map(|id| self.jobs.get(id)) {
+            if !live.dirty.is_clean() {
+                promised |= live.dirty.promised;
+                live.writes(&mut batch);
+            }
         }
         if batch.is_empty() && !self.registry.is_failing() {
             self.verdicts.clear();
@@ -58,8 +65,10 @@ impl Core {
         match self.store.commit(&batch, promised) {
             Ok(()) => {
                 self.registry.succeeded();
-                for live in self.jobs.values_mut().filter(|live| !live.dirty.is_clean()) {
-                    live.dirty = Dirty::default();
+                for id in &self.unsettled {
+                    if let Some(live) = self.jobs.get_mut(id) {
+                        live.dirty = Dirty::default();
+                    }
                 }
                 // The verdicts are in the database: the locks of their attempts may go.
                 self.verdicts.clear();
@@ -97,6 +106,9 @@ impl Core {
                 self.view.publish(id, live.view(now));
             }
         }
+        if touched.is_empty() && self.outbox.orders.is_empty() {
+            return;
+        }
         let (mut queued, mut running, mut attempts) = (0, 0, 0);
         for live in self.jobs.values() {
             match live.exec.status() {
@@ -110,6 +122,11 @@ impl Core {
         self.view.queued.store(queued, Ordering::Release);
         self.view.running.store(running, Ordering::Release);
         self.view.attempts.store(attempts, Ordering::Release);
+        self.publish_figures(now);
+    }
+
+    /// What is shown and ends by itself as time goes by.
+    pub(super) fn publish_figures(&self, now: Now) {
         self.view.failure_rate_elevated.store(self.failures.elevated(now.mono), Ordering::Release);
         self.view.rate_limited.store(self.sched.rates().any(now), Ordering::Release);
     }
@@ -175,14 +192,14 @@ impl Core {
 
     /// Ended jobs leave the memory once nothing of them runs and everything of them is written.
     fn retire_ended(&mut self, now: Now) {
-        let ended: Vec<JobId> = self
-            .jobs
-            .values()
-            .filter(|live| live.is_over() && live.running.is_empty() && live.dirty.is_clean())
-            .map(|live| live.id.clone())
-            .collect();
-        for id in &ended {
-            self.retire(now, id);
+        for id in std::mem::take(&mut self.unsettled) {
+            let Some(live) = self.jobs.get(&id) else { continue };
+            let clean = live.dirty.is_clean();
+            if clean && live.is_over() && live.running.is_empty() {
+                self.retire(now, &id);
+            } else if !clean || live.is_over() {
+                self.unsettled.insert(id);
+            }
         }
         self.tell_changes();
     }
@@ -199,6 +216,8 @@ impl Core {
         if status == JobStatus::Failed && live.exec.job().ledger.error.is_some() {
             // Failed as a whole (time, error), not sheet by sheet in an orderly way.
             self.failures.record(now.mono);
+            self.publish_figures(now);
+            self.arm(now.mono.after(FAILURE_WINDOW), Timer::Figures);
         }
         let updated = live.exec.job().ledger.updated;
         self.view.end(id, Ended { status, updated }, self.config.max_job_history as usize);

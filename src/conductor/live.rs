@@ -38,8 +38,8 @@ pub(crate) struct Live {
 pub(crate) enum Running {
     /// A sheet worker has it.
     Here(Control),
-    /// Its guard was started by a conductor that is gone.
-    Adopted(Arc<Adopted>),
+    /// Its guard, with this pid, was started by a conductor that is gone.
+    Adopted(Arc<Adopted>, Option<u32>),
     /// It is over; its lock is kept until the verdict is committed.
     Judging(Control, Option<Taken>),
     /// Its guard is gone; what it left behind is being ended.

@@ -34,6 +34,7 @@ use serde_json::Value;
 use crate::monitor::Monitor;
 use crate::net::{self, Vital};
 use crate::rpc::{Call, Id, Params, RpcError};
+use crate::worker::Lane;
 
 pub use builder::{Builder, ConductorError};
 pub(crate) use messages::Event;
@@ -65,7 +66,9 @@ const FLUSH_TIME: Duration = Duration::from_secs(1);
 /// ```
 pub struct Conductor {
     events: Sender<Event>,
-    requests: Sender<requests::Job>,
+    // `None` only while it ends: the lane's threads return when the last sender is gone.
+    requests: Option<Sender<requests::Job>>,
+    request_lane: Option<Lane<requests::Job>>,
     vital: std::sync::Arc<Vital>,
     thread: Option<JoinHandle<()>>,
     reactor: Option<net::Reactor>,
@@ -95,7 +98,8 @@ impl Conductor {
         let call = Call { id: Some(Id::number(1)), method: method.to_owned(), params };
         let (sender, answer) = crossbeam_channel::bounded::<Answer>(1);
         let job = requests::Job::Continue(Exchange::local(call, sender));
-        self.requests.send(job).map_err(|_| RpcError::ShuttingDown)?;
+        let requests = self.requests.as_ref().ok_or(RpcError::ShuttingDown)?;
+        requests.send(job).map_err(|_| RpcError::ShuttingDown)?;
         // The exchange is dropped unanswered only when the conductor is gone.
         answer.recv().unwrap_or(Err(RpcError::ShuttingDown))
     }
@@ -130,6 +134,9 @@ impl Conductor {
         if let Some(reactor) = self.reactor.take() {
             reactor.shutdown(FLUSH_TIME);
         }
+        // The reactor has dropped its sender; with ours gone the request workers end.
+        self.requests = None;
+        self.request_lane = None;
         self.monitor = None;
         ended.map_err(|_| ConductorError::Panicked)
     }

@@ -53,7 +53,15 @@ impl Core {
                 tally.adopted
             );
         }
+        self.tell_adopted_guards();
         self.view.recovering.store(self.sweeping > 0, Ordering::Release);
+    }
+
+    /// The monitor counts what is below guards that are not our children, too.
+    fn tell_adopted_guards(&self) {
+        let running = self.jobs.values().flat_map(|live| live.running.values());
+        let pid = |running: &Running| if let Running::Adopted(_, pid) = running { *pid } else { None };
+        self.view.set_adopted_guards(running.filter_map(pid).collect());
     }
 
     fn recover_job(
@@ -128,7 +136,8 @@ impl Core {
                 }
                 tally.adopted += 1;
                 self.adopted += 1;
-                self.place(&key, Running::Adopted(Arc::new(adopted)));
+                let guard = adopted.guard_pid();
+                self.place(&key, Running::Adopted(Arc::new(adopted), guard));
                 false
             }
             (Found::Over(exit), taken) => self.judge(now, &key, exit, taken),
@@ -216,7 +225,7 @@ impl Core {
         let mut attempts = Vec::new();
         for live in self.jobs.values() {
             for (attempt, running) in &live.running {
-                if let Running::Adopted(adopted) = running
+                if let Running::Adopted(adopted, _) = running
                     && let Some(sheet) = live.sheet_of(*attempt)
                 {
                     let key = AttemptKey { job: live.id.clone(), sheet, attempt: *attempt };
@@ -233,11 +242,12 @@ impl Core {
     /// An adopted attempt has let go of its lock.
     pub(super) fn adopted_over(&mut self, now: Now, key: &AttemptKey, found: Found, taken: Taken) {
         let Some(live) = self.jobs.get_mut(&key.job) else { return };
-        if !matches!(live.running.get(&key.attempt), Some(Running::Adopted(_))) {
+        if !matches!(live.running.get(&key.attempt), Some(Running::Adopted(..))) {
             return;
         }
         live.running.remove(&key.attempt);
         self.adopted -= 1;
+        self.tell_adopted_guards();
         let orphaned = match found {
             Found::Over(exit) => self.judge(now, key, exit, Some(taken)),
             Found::Interrupted(leftovers) => {

@@ -30,6 +30,7 @@ impl Core {
             running.len()
         );
         self.view.stopping.store(true, Ordering::Release);
+        self.vital.set_shutting_down();
         self.stopping = Some(Stopping { ending: false, give_up: None });
         for id in &running {
             self.step(now, id, Input::Pause { flag: PauseFlag::Shutdown, now: false });
@@ -82,6 +83,9 @@ impl Core {
         }
         for (exchange, result) in final_answers {
             self.answer(exchange, Ok(result));
+        }
+        if let Err(error) = self.store.close() {
+            log::warn!("manager.shutdown_flush_failed error={:?}", error.to_string());
         }
         log::info!("manager.shutdown_complete jobs={}", self.jobs.len());
     }

@@ -1,6 +1,6 @@
 //! What is told about a job: names and fields of its events.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{Counts, Execution, JobEvent};
 use crate::ids::SheetNo;
@@ -24,7 +24,7 @@ pub(super) fn begun(epoch: u32, sheets: usize, instrument: &str) -> JobEvent {
 }
 
 pub(super) fn progress(counts: &Counts, total: usize) -> JobEvent {
-    job("job.progress", json!({ "completed": counts.satisfied(), "total": total }))
+    job("job.progress", object([("completed", counts.satisfied().into()), ("total", total.into())]))
 }
 
 pub(super) fn sheet_started(exec: &Execution, num: SheetNo, pid: u32) -> JobEvent {
@@ -43,16 +43,32 @@ pub(super) fn sheet_started(exec: &Execution, num: SheetNo, pid: u32) -> JobEven
 pub(super) fn result(exec: &Execution, num: SheetNo, success: bool, rate_limited: bool) -> Value {
     let ledger = &exec.sheets[num.index()].ledger;
     let instrument = exec.instrument(num);
-    json!({
-        "instrument": *instrument.name,
-        "attempt": ledger.attempt_count,
-        "success": success,
-        "validation_pass_rate": ledger.pass_percentage,
-        "cost_usd": null,
-        "duration_seconds": ledger.evidence.as_ref().map_or(0.0, |evidence| evidence.duration_seconds),
-        "rate_limited": rate_limited,
-        "error_classification": ledger.error.as_ref().map(|error| error.code.to_string()),
-        "model_used": instrument.model.as_deref(),
-        "total_sheets": exec.sheets.len(),
-    })
+    let seconds = ledger.evidence.as_ref().map_or(0.0, |evidence| evidence.duration_seconds);
+    object([
+        ("instrument", instrument.name.as_ref().into()),
+        ("attempt", ledger.attempt_count.into()),
+        ("success", success.into()),
+        ("validation_pass_rate", ledger.pass_percentage.into()),
+        ("cost_usd", Value::Null),
+        ("duration_seconds", seconds.into()),
+        ("rate_limited", rate_limited.into()),
+        ("error_classification", ledger.error.as_ref().map(|error| error.code.to_string()).into()),
+        ("model_used", instrument.model.as_deref().into()),
+        ("total_sheets", exec.sheets.len().into()),
+    ])
+}
+
+/// How the rules of an attempt went.
+pub(super) fn rules(name: &'static str, num: SheetNo, share: f64, passed: u32, executed: u32) -> JobEvent {
+    let data = [("pass_rate", share.into()), ("passed", passed.into()), ("executed", executed.into())];
+    sheet(name, num, object(data))
+}
+
+/// An object whose map never grows: results are made for every attempt, and a step is short.
+fn object<const N: usize>(members: [(&str, Value); N]) -> Value {
+    let mut map = Map::with_capacity(N + 1);
+    for (name, value) in members {
+        map.insert(name.to_owned(), value);
+    }
+    Value::Object(map)
 }

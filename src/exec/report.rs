@@ -100,8 +100,7 @@ impl Execution {
         self.set_state(num, SheetState::Completed { at: now.wall }, out);
         self.pace(now, out);
         if executed > 0 {
-            let data = json!({ "pass_rate": 100.0, "passed": passed, "executed": executed });
-            out.event(event::sheet("sheet.validation_passed", num, data));
+            out.event(event::rules("sheet.validation_passed", num, 100.0, passed, executed));
         }
         let data = event::result(self, num, true, false);
         out.event(event::sheet("sheet.completed", num, data));
@@ -129,8 +128,7 @@ impl Execution {
         self.close(now, num, active, end, evidence, out);
         self.count_result(num);
         self.remember(num, None, evidence);
-        let data = json!({ "pass_rate": share, "passed": passed, "executed": executed });
-        out.event(event::sheet("sheet.validation_failed", num, data));
+        out.event(event::rules("sheet.validation_failed", num, share, passed, executed));
         let data = event::result(self, num, true, false);
         out.event(event::sheet("sheet.partial", num, data));
 

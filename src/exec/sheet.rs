@@ -320,7 +320,10 @@ impl SkipReason {
 
 /// Appends to a list that keeps only its newest `keep` entries.
 pub(super) fn push_bounded<T>(list: &mut Vec<T>, entry: T, keep: usize) {
-    if list.len() >= keep {
+    if list.is_empty() {
+        // Most sheets need one attempt, and there may be ten thousand sheets.
+        list.reserve_exact(1);
+    } else if list.len() >= keep {
         list.drain(..=list.len() - keep);
     }
     list.push(entry);

@@ -75,7 +75,7 @@ pub fn examine(dir: &Path, token: &Token) -> io::Result<(Found, Option<Taken>)> 
         other => other?,
     };
     let lines = LockLines::read(dir)?;
-    let at = super::wall();
+    let at = crate::guard::wall();
     let found = match record {
         Some(Record::Exit(exit)) => Found::Over(exit),
         Some(Record::Void { .. }) => Found::NeverStarted,
@@ -125,6 +125,12 @@ impl Adopted {
     #[must_use]
     pub fn dir(&self) -> &Path {
         &self.dir
+    }
+
+    /// Pid of the guard once it has written its line.
+    #[must_use]
+    pub fn guard_pid(&self) -> Option<u32> {
+        self.lines().guard.map(|guard| guard.pid)
     }
 
     /// Pid of the program once it runs.

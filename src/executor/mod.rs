@@ -52,9 +52,3 @@ pub fn stdout_log(dir: &Path) -> PathBuf {
 pub fn stderr_log(dir: &Path) -> PathBuf {
     dir.join(crate::guard::record::STDERR)
 }
-
-/// Now, by the wall clock, for records that are written on behalf of a guard that is gone.
-fn wall() -> crate::time::Wall {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    crate::time::Wall(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
-}

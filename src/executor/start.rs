@@ -257,7 +257,7 @@ impl Running {
         let mut leftovers = Leftovers::new(&self.token, lines);
         leftovers.session = Some(self.guard.id());
         let left = if started { leftovers.end() } else { Vec::new() };
-        let at = super::wall();
+        let at = crate::guard::wall();
         settle(&self.dir, &if started { Record::Interrupted { at } } else { Record::Void { at } });
         drop(taken);
         if started {

@@ -27,6 +27,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 pub(crate) use bound::{BoundHeader, BoundOrders};
 pub use log_file::LOG_TAIL;
+pub(crate) use supervise::wall;
 
 /// First argument of the guard of a sheet; the second is its attempt directory.
 pub(crate) const SHEET: &str = "__guard";

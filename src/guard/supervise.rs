@@ -27,9 +27,6 @@ use crate::time::Wall;
 
 /// How long output is still read after the end of everything below: somebody outside may hold the pipe.
 const DRAIN: Duration = Duration::from_secs(5);
-/// Waits before a start is tried again that failed for want of processes or memory.
-const SPAWN_AGAIN: [Duration; 3] =
-    [Duration::from_millis(50), Duration::from_millis(200), Duration::from_millis(1000)];
 /// Reads of one stream before signals and deadlines are looked at again.
 const READS_IN_A_ROW: u32 = 16;
 /// Size of the read buffer.
@@ -169,7 +166,7 @@ pub(super) fn supervise(orders: Orders<'_>, mut signals: Signals, keeper: &mut d
 }
 
 /// Now, by the wall clock.
-pub(super) fn wall() -> Wall {
+pub(crate) fn wall() -> Wall {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Wall(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
@@ -199,7 +196,7 @@ fn spawn(
     };
     let mut command = Command::new(program);
     command.args(&argv[1.min(argv.len())..]).stdin(stdin).stdout(stdout).stderr(stderr).process_group(0);
-    let mut again = SPAWN_AGAIN.into_iter();
+    let mut again = process::SPAWN_AGAIN.into_iter();
     loop {
         if signals.asked() > 0 {
             return Ok(None);

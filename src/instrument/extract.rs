@@ -234,9 +234,8 @@ fn as_text(value: &Value) -> String {
 fn each_line(mut from: impl BufRead, dropped: &mut u64, mut line: impl FnMut(&[u8])) {
     let mut kept: Vec<u8> = Vec::new();
     let mut too_long = false;
-    loop {
-        // What was read before an error is what there is.
-        let Ok(chunk) = from.fill_buf() else { break };
+    // What was read before an error is what there is.
+    while let Ok(chunk) = from.fill_buf() {
         if chunk.is_empty() {
             break;
         }

@@ -16,6 +16,7 @@
 mod bind;
 mod conn;
 mod handle;
+mod inline;
 mod outbound;
 mod reactor;
 mod table;

@@ -4,25 +4,27 @@
 //! something to do a bounded share, close what is overdue, accept. Output of a turn is written once per
 //! connection.
 
+mod accept;
+
 use std::collections::{HashSet, VecDeque};
 use std::io;
-use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Sender, TrySendError};
-use memchr::memmem;
 use mio::{Events, Interest, Poll, Token};
 
+use self::accept::Accept;
 use super::conn::{Conn, Input, Phase};
 use super::handle::{Command, Handle, Inbox};
+use super::inline::Inline;
 use super::table::Table;
 use super::timers::Timers;
 use super::{ConnId, Dispatch, Event, Limits, Listener, Peer, Request, Vital};
 use crate::ndjson::Frame;
-use crate::rpc::{Incoming, Params, RpcError, reply};
+use crate::rpc::{RpcError, reply};
 
 const WAKER: Token = Token(0);
 const LISTENER: Token = Token(1);
@@ -35,12 +37,6 @@ const CHUNK: usize = 64 * 1024;
 const READS_PER_TURN: usize = 8;
 /// Lines that one connection may have taken in one turn.
 const LINES_PER_TURN: usize = 64;
-/// Clients accepted in one turn.
-const ACCEPTS_PER_TURN: usize = 64;
-/// Lines longer than this are not looked at for the inline methods.
-const INLINE_MAX: usize = 1024;
-/// How long accepting rests when the system is out of descriptors or memory.
-const ACCEPT_REST: Duration = Duration::from_secs(1);
 
 /// The running event loop. Owns its thread: dropping it closes all connections at once and joins.
 #[derive(Debug)]
@@ -81,7 +77,7 @@ impl Reactor {
             stop_at: None,
             now: Instant::now(),
             chunk: vec![0; CHUNK].into_boxed_slice(),
-            inline: memmem::Finder::new("\"daemon.").into_owned(),
+            inline: Inline::new(),
             limits,
             vital,
             requests: requests.into(),
@@ -118,17 +114,6 @@ impl Drop for Reactor {
     }
 }
 
-/// Whether there may be clients to accept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Accept {
-    /// All were accepted; an event will come.
-    Drained,
-    /// There may be some.
-    Ready,
-    /// The system had no room for one; try again then.
-    Rest(Instant),
-}
-
 /// Everything the thread owns.
 struct State {
     poll: Poll,
@@ -153,7 +138,7 @@ struct State {
     stop_at: Option<Instant>,
     now: Instant,
     chunk: Box<[u8]>,
-    inline: memmem::Finder<'static>,
+    inline: Inline,
     limits: Limits,
     vital: Arc<Vital>,
     requests: Dispatch,
@@ -301,7 +286,7 @@ impl State {
             Phase::Stream(_) => self.inbox.stream_over(),
             Phase::Ready | Phase::Held(_) => {
                 conn.phase = was;
-                debug_assert!(false, "an answer without a request");
+                // A mistake of ours, but no reason to leave all clients without service.
                 log::error!("ipc.answer_without_request");
                 return false;
             }
@@ -371,7 +356,13 @@ impl State {
                 lines -= 1;
                 // Either a line for others or an answer of our own.
                 let step = match frame {
-                    Frame::Line(line) => self.answer_inline(line).ok_or_else(|| line.to_vec()),
+                    Frame::Line(line) => match self.inline.answer(line, &self.vital) {
+                        Some(answer) => {
+                            self.vital.requests_total.fetch_add(1, Ordering::Relaxed);
+                            Ok(answer)
+                        }
+                        None => Err(line.to_vec()),
+                    },
                     Frame::TooLong { bytes } => {
                         let line = reply::error(None, &RpcError::RequestTooLarge { bytes });
                         log_too_large(conn.peer, bytes);
@@ -394,28 +385,6 @@ impl State {
         }
         conn.flush(self.poll.registry(), token, self.now)?;
         Ok(may_take(conn, self) && (lines == 0 || conn.input == Input::Readable || conn.has_line()))
-    }
-
-    /// The answer of an inline method, `Some(None)` for one that is a notification; `None` for every other
-    /// line. Looks for the name first, so that other lines cost next to nothing.
-    fn answer_inline(&self, line: &[u8]) -> Option<Option<Vec<u8>>> {
-        if line.len() > INLINE_MAX {
-            return None;
-        }
-        let after = self.inline.needle().len();
-        let named = self.inline.find_iter(line).any(|at| {
-            line[at + after..].starts_with(b"health\"") || line[at + after..].starts_with(b"ping\"")
-        });
-        if !named {
-            return None;
-        }
-        let Incoming::Single(Ok(call)) = Incoming::parse(line) else { return None };
-        if call.params == Params::Positional {
-            return None;
-        }
-        let result = self.vital.answer(&call.method)?;
-        self.vital.requests_total.fetch_add(1, Ordering::Relaxed);
-        Some(call.id.map(|id| reply::result_text(&id, &result)))
     }
 
     /// Hands a line to the workers, or keeps it until there is a slot.
@@ -482,74 +451,6 @@ impl State {
         }
     }
 
-    fn accept(&mut self) {
-        if let Accept::Rest(until) = self.accept
-            && self.now >= until
-        {
-            self.accept = Accept::Ready;
-        }
-        if self.parked.is_some() && !self.room {
-            return;
-        }
-        for _ in 0..ACCEPTS_PER_TURN {
-            let Some((socket, peer)) = self.parked.take().or_else(|| self.accept_one()) else { return };
-            if self.conns.len() >= self.limits.max_connections && !self.close_idlest() {
-                self.parked = Some((socket, peer));
-                self.room = false;
-                return;
-            }
-            self.admit(socket, peer);
-        }
-    }
-
-    /// The next client that may connect; `None` when there is none at the moment.
-    fn accept_one(&mut self) -> Option<(mio::net::UnixStream, Peer)> {
-        let (acceptor, listener) = self.listener.as_ref()?;
-        while self.accept == Accept::Ready {
-            match acceptor.accept() {
-                Ok((socket, _)) => match examine(&socket, listener.admits_others()) {
-                    Ok(peer) => return Some((socket, peer)),
-                    Err(cause) => log::debug!("ipc.client_lost error={cause}"),
-                },
-                Err(cause) if cause.kind() == io::ErrorKind::WouldBlock => self.accept = Accept::Drained,
-                // These leave the client in the queue and would be reported again at once.
-                Err(cause) if is_exhaustion(&cause) => {
-                    log::warn!("ipc.accept_failed error={cause} retry_seconds={}", ACCEPT_REST.as_secs());
-                    self.accept = Accept::Rest(self.now + ACCEPT_REST);
-                }
-                Err(cause) => log::debug!("ipc.accept_failed error={cause}"),
-            }
-        }
-        None
-    }
-
-    /// Closes the connection that has been idle longest. `false` when none is idle.
-    fn close_idlest(&mut self) -> bool {
-        // Connections accepted in one turn share a time; their order tells which is older.
-        let age = |conn: &&mut Conn| (conn.last_active, conn.id.serial);
-        let idlest = self.conns.iter_mut().filter(|conn| conn.is_idle()).min_by_key(age);
-        let Some(id) = idlest.map(|conn| conn.id) else { return false };
-        let Some(conn) = self.conns.take(id) else { return false };
-        log::debug!("ipc.idle_connection_closed pid={:?}", conn.peer.pid);
-        self.close(conn);
-        true
-    }
-
-    fn admit(&mut self, socket: mio::net::UnixStream, peer: Peer) {
-        let id = self.conns.reserve();
-        let mut conn = Box::new(Conn::new(id, peer, socket, &self.limits, self.now));
-        if let Err(cause) = conn.register(self.poll.registry(), token_of(id)) {
-            log::warn!("ipc.register_failed error={cause}");
-            self.conns.release(id);
-            return;
-        }
-        log::debug!("ipc.connected pid={:?} uid={}", peer.pid, peer.uid);
-        // Most clients have sent something already; until it is looked for, nothing calls this one idle.
-        enqueue(&mut self.turns, &mut conn);
-        self.conns.put(conn);
-        self.vital.connections.store(self.conns.len() as u64, Ordering::Relaxed);
-    }
-
     fn close(&mut self, mut conn: Box<Conn>) {
         conn.deregister(self.poll.registry());
         match conn.phase {
@@ -611,33 +512,4 @@ fn give_up(conn: &mut Conn) {
 
 fn log_too_large(peer: Peer, bytes: u64) {
     log::warn!("ipc.request_too_large bytes={bytes} pid={:?} uid={}", peer.pid, peer.uid);
-}
-
-/// Who connected, and whether they may.
-fn examine(socket: &impl AsFd, admits_others: bool) -> io::Result<Peer> {
-    let peer = peer_of(socket)?;
-    let own = nix::unistd::geteuid().as_raw();
-    if peer.uid != own && peer.uid != 0 && !admits_others {
-        log::warn!("ipc.peer_refused pid={:?} uid={}", peer.pid, peer.uid);
-        return Err(io::ErrorKind::PermissionDenied.into());
-    }
-    Ok(peer)
-}
-
-#[cfg(target_os = "linux")]
-fn peer_of(socket: &impl AsFd) -> io::Result<Peer> {
-    let seen = nix::sys::socket::getsockopt(&socket.as_fd(), nix::sys::socket::sockopt::PeerCredentials)?;
-    Ok(Peer { uid: seen.uid(), pid: Some(seen.pid()) })
-}
-
-#[cfg(not(target_os = "linux"))]
-fn peer_of(socket: &impl AsFd) -> io::Result<Peer> {
-    let (uid, _) = nix::unistd::getpeereid(socket.as_fd())?;
-    Ok(Peer { uid: uid.as_raw(), pid: None })
-}
-
-fn is_exhaustion(cause: &io::Error) -> bool {
-    use nix::errno::Errno;
-    let errno = cause.raw_os_error().map(Errno::from_raw);
-    matches!(errno, Some(Errno::EMFILE | Errno::ENFILE | Errno::ENOBUFS | Errno::ENOMEM))
 }

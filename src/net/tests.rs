@@ -64,7 +64,16 @@ impl Server {
                 }
             }
         });
-        Self { dir, reactor: Some(reactor), vital, let_go, waiting, streams, events, consumer: Some(consumer) }
+        Self {
+            dir,
+            reactor: Some(reactor),
+            vital,
+            let_go,
+            waiting,
+            streams,
+            events,
+            consumer: Some(consumer),
+        }
     }
 
     fn path(&self) -> PathBuf {
@@ -243,7 +252,10 @@ fn what_is_not_a_request_goes_to_the_consumer_and_the_connection_stays() {
     assert_eq!(client.line()["error"]["code"], -32700);
     assert_eq!(client.line()["error"]["code"], -32700);
     let replies = client.line();
-    assert_eq!(replies, json!([{"jsonrpc":"2.0","result":"batched","id":1},{"jsonrpc":"2.0","result":"batched","id":2}]));
+    assert_eq!(
+        replies,
+        json!([{"jsonrpc":"2.0","result":"batched","id":1},{"jsonrpc":"2.0","result":"batched","id":2}])
+    );
     client.send("[{\"method\":\"b\"}]\n{\"method\":\"echo\"}\n").send(echo(3));
     assert_eq!(client.line()["id"], 3, "batches of notifications and notifications have no reply");
 }

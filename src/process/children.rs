@@ -5,8 +5,15 @@ use std::io;
 use std::process::{Child, Command, ExitStatus};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError, RwLock};
+use std::time::Duration;
+
+use nix::errno::Errno;
 
 use super::stat::{Stat, list};
+
+/// Waits before a start is tried again that failed for want of processes or memory.
+pub(crate) const SPAWN_AGAIN: [Duration; 3] =
+    [Duration::from_millis(50), Duration::from_millis(200), Duration::from_millis(1000)];
 
 /// Whether [`become_subreaper`] was called. Set once, by the daemon binary.
 static SUBREAPER: AtomicBool = AtomicBool::new(false);
@@ -39,8 +46,26 @@ pub fn is_subreaper() -> bool {
     SUBREAPER.load(Ordering::SeqCst)
 }
 
-/// Starts a guard and writes down that it is ours.
+/// Starts a guard and writes down that it is ours. Tries again for a while when the system is out
+/// of processes or memory.
 pub(crate) fn spawn(command: &mut Command) -> io::Result<Child> {
+    for pause in SPAWN_AGAIN {
+        match spawn_once(command) {
+            Err(error)
+                if matches!(
+                    error.raw_os_error().map(Errno::from_raw),
+                    Some(Errno::EAGAIN | Errno::ENOMEM)
+                ) =>
+            {
+                super::wait_for(&mut [], Some(pause));
+            }
+            other => return other,
+        }
+    }
+    spawn_once(command)
+}
+
+fn spawn_once(command: &mut Command) -> io::Result<Child> {
     let _starting = STARTING.read().unwrap_or_else(PoisonError::into_inner);
     let child = command.spawn()?;
     STARTED.lock().unwrap_or_else(PoisonError::into_inner).insert(child.id());

@@ -11,8 +11,8 @@ mod children;
 mod identity;
 mod stat;
 
+pub(crate) use children::{SPAWN_AGAIN, below, direct, reap, spawn, strangers};
 pub use children::{become_subreaper, is_subreaper};
-pub(crate) use children::{below, direct, reap, spawn, strangers};
 pub use identity::{Identity, boot_id};
 pub(crate) use stat::environ_has;
 pub use stat::{Stat, list, start_ticks};

@@ -5,7 +5,7 @@
 //! unknown key. What a null means depends on the key: nothing, for keys that may be null; nothing with a warning,
 //! for lists, mappings and sections; an error otherwise.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::ops::RangeInclusive;
@@ -20,9 +20,14 @@ pub(crate) type Typos = &'static [(&'static str, &'static str)];
 /// Longest time that a setting may ask for, seconds (31 years): far below what a duration can hold.
 pub(crate) const MAX_SECONDS: f64 = 1e9;
 
+/// Most errors, and most remarks, that are kept of one document. The others are counted.
+const MAX_ISSUES: usize = 500;
+
 /// Where the problems of one document are collected.
 pub(crate) struct Cx {
-    issues: RefCell<Vec<Issue>>,
+    errors: RefCell<Vec<Issue>>,
+    remarks: RefCell<Vec<Issue>>,
+    dropped: Cell<usize>,
     typos: Typos,
     /// `score field`, `setting`, ...: what a key of this document is called.
     noun: &'static str,
@@ -33,7 +38,9 @@ pub(crate) struct Cx {
 impl Cx {
     pub(crate) fn new(noun: &'static str, typos: Typos) -> Self {
         Self {
-            issues: RefCell::default(),
+            errors: RefCell::default(),
+            remarks: RefCell::default(),
+            dropped: Cell::new(0),
             typos,
             noun,
             #[cfg(test)]
@@ -43,13 +50,31 @@ impl Cx {
 
     /// Adds a problem.
     pub(crate) fn push(&self, issue: Issue) {
-        self.issues.borrow_mut().push(issue);
+        let mut list = if issue.is_error() { self.errors.borrow_mut() } else { self.remarks.borrow_mut() };
+        if list.len() < MAX_ISSUES {
+            list.push(issue);
+        } else {
+            self.dropped.set(self.dropped.get() + 1);
+        }
+    }
+
+    /// No further error would be kept.
+    fn full(&self) -> bool {
+        self.errors.borrow().len() >= MAX_ISSUES
     }
 
     /// All problems, in the order of the document.
     pub(crate) fn into_issues(self) -> Vec<Issue> {
-        let mut issues = self.issues.into_inner();
+        let mut issues = self.errors.into_inner();
+        issues.append(&mut self.remarks.into_inner());
         issues.sort_by_key(|issue| (issue.line.unwrap_or(u32::MAX), issue.column.unwrap_or(u32::MAX)));
+        if self.dropped.get() > 0 {
+            issues.push(Issue::warning(
+                "schema",
+                "",
+                format!("{} more problems are not shown", self.dropped.get()),
+            ));
+        }
         issues
     }
 
@@ -551,44 +576,50 @@ impl<'a> Fields<'a> {
         free: impl Fn(&str) -> bool,
         example: impl Fn(&str) -> Option<&'static str>,
     ) {
-        for (key, span, mut hint) in self.unknown() {
+        for (key, span) in self.unknown() {
             if free(&key) {
                 continue;
             }
+            let at = self.at.child(&key, self.at.node, span);
+            if self.at.cx.full() {
+                at.error("Extra inputs are not permitted");
+                continue;
+            }
+            let mut hint = self.hint(&key);
             if let Some(example) = example(&key) {
                 hint = format!("{hint}\n{example}");
             }
-            self.at.child(&key, self.at.node, span).error_hint("Extra inputs are not permitted", hint);
+            at.error_hint("Extra inputs are not permitted", hint);
         }
     }
 
     /// Reports keys that nobody asked for as warnings with a code.
     pub(crate) fn finish_leniently(self, code: &str) {
-        for (key, span, hint) in self.unknown() {
+        for (key, span) in self.unknown() {
             let at = self.at.child(&key, self.at.node, span);
-            let issue = Issue::warning(code, &at.path, "unknown key, it has no effect");
-            self.at.cx.push(issue.at(at.place()).hint(hint));
+            let issue = Issue::warning(code, &at.path, "unknown key, it has no effect").at(at.place());
+            let full = self.at.cx.remarks.borrow().len() >= MAX_ISSUES;
+            self.at.cx.push(if full { issue } else { issue.hint(self.hint(&key)) });
         }
     }
 
-    fn unknown(&self) -> Vec<(String, Span, String)> {
-        let top = self.at.path.is_empty();
+    fn unknown(&self) -> impl Iterator<Item = (String, Span)> {
         self.entries
             .iter()
             .filter(|entry| entry.key.as_str().is_none_or(|key| !self.asked.contains(&key)))
-            .map(|entry| {
-                let key = entry.key.to_string();
-                let typo =
-                    || self.at.cx.typos.iter().find(|(wrong, _)| *wrong == key).map(|(_, right)| *right);
-                let near = || nearest(&key, self.asked.iter().copied());
-                let meant = if top { typo().or_else(near) } else { near().or_else(typo) };
-                let hint = match meant {
-                    Some(right) => format!("Unknown field '{key}' - did you mean '{right}'?"),
-                    None => format!("Unknown field '{key}' - this is not a valid {}", self.at.cx.noun),
-                };
-                (key, entry.key_span, hint)
-            })
-            .collect()
+            .map(|entry| (entry.key.to_string(), entry.key_span))
+    }
+
+    /// What an unknown key is probably meant to be.
+    fn hint(&self, key: &str) -> String {
+        let cx = self.at.cx;
+        let typo = || cx.typos.iter().find(|(wrong, _)| *wrong == key).map(|(_, right)| *right);
+        let near = || nearest(key, self.asked.iter().copied());
+        let meant = if self.at.path.is_empty() { typo().or_else(near) } else { near().or_else(typo) };
+        match meant {
+            Some(right) => format!("Unknown field '{key}' - did you mean '{right}'?"),
+            None => format!("Unknown field '{key}' - this is not a valid {}", cx.noun),
+        }
     }
 }
 

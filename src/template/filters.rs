@@ -22,7 +22,11 @@ pub(super) fn register(env: &mut Environment<'_>) {
     env.add_filter("string", string);
     env.add_filter("join", join);
     env.add_filter("tojson", json::tojson);
+    env.add_filter("list", list);
+    env.add_filter("dictsort", dictsort);
     env.add_test("iterable", is_iterable);
+    env.add_function("cycler", |items: Rest<Value>| minijinja_contrib::globals::cycler(items.to_vec()));
+    env.add_function("joiner", minijinja_contrib::globals::joiner);
 }
 
 /// As in Jinja2, asking this of an undefined value fails.
@@ -179,6 +183,36 @@ fn float(state: &State, value: &Value, default: Option<Value>, kwargs: Kwargs) -
     let trimmed = value.as_str().map(|text| Value::from(text.trim()));
     let empty = std::iter::empty::<(&str, Value)>().collect();
     minijinja::filters::float(state, trimmed.as_ref().unwrap_or(value), Some(default), empty)
+}
+
+fn list(state: &State, value: Value) -> Result<Value, Error> {
+    if value.is_undefined() {
+        StringInput::new(state, &value)?;
+    }
+    minijinja::filters::list(state, value)
+}
+
+/// `dictsort(case_sensitive=false, by='key', reverse=false)`.
+fn dictsort(
+    value: &Value,
+    case_sensitive: Option<bool>,
+    by: Option<String>,
+    reverse: Option<bool>,
+    kwargs: Kwargs,
+) -> Result<Value, Error> {
+    let case_sensitive = either(case_sensitive, &kwargs, "case_sensitive")?.unwrap_or(false);
+    let by = either(by, &kwargs, "by")?.unwrap_or_else(|| "key".to_owned());
+    let reverse = either(reverse, &kwargs, "reverse")?.unwrap_or(false);
+    kwargs.assert_all_used()?;
+    if !matches!(by.as_str(), "key" | "value") {
+        return Err(invalid(format!("dictsort: `by` must be 'key' or 'value', not '{by}'")));
+    }
+    let options = [
+        ("case_sensitive", Value::from(case_sensitive)),
+        ("by", Value::from(by)),
+        ("reverse", Value::from(reverse)),
+    ];
+    minijinja::filters::dictsort(value, options.into_iter().collect())
 }
 
 fn string(state: &State, value: &Value) -> Result<String, Error> {

@@ -100,8 +100,6 @@ fn environment(undefined: UndefinedBehavior) -> Environment<'static> {
     env.set_unknown_method_callback(method);
     env.set_formatter(print);
     env.remove_global("debug");
-    env.add_function("cycler", minijinja_contrib::globals::cycler);
-    env.add_function("joiner", minijinja_contrib::globals::joiner);
     filters::register(&mut env);
     env
 }

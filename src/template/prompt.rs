@@ -259,6 +259,8 @@ fn completion((attempt, most): (u32, u32), previous: Option<&PreviousFailure>) -
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use expect_test::{Expect, expect};
 
     use super::*;

@@ -1,6 +1,6 @@
 //! Renders every sheet of the example scores and compares the result, byte for byte, with Jinja2's.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 use std::fs;
 use std::path::{Path, PathBuf};
