@@ -19,6 +19,8 @@ mod vars;
 use std::io;
 
 use minijinja::syntax::SyntaxConfig;
+use std::sync::OnceLock;
+
 use minijinja::{AutoEscape, Environment, ErrorKind, Output, State, UndefinedBehavior, Value};
 
 pub use vars::{Item, Vars};
@@ -42,24 +44,29 @@ pub struct RenderError {
 
 /// Renders a template. Undefined names fail wherever they are used, except in `is defined` and `default`.
 pub fn render(template: &str, vars: &Vars) -> Result<String, RenderError> {
-    run(template, vars, UndefinedBehavior::Strict)
+    run(template, vars, strict())
 }
 
 /// Renders with undefined names as empty text, for the paths of injections.
 pub fn render_lenient(template: &str, vars: &Vars) -> Result<String, RenderError> {
-    run(template, vars, UndefinedBehavior::Chainable)
+    static LENIENT: OnceLock<Environment<'static>> = OnceLock::new();
+    run(template, vars, LENIENT.get_or_init(|| environment(UndefinedBehavior::Chainable)))
 }
 
 /// Checks the syntax of a template without rendering it.
 pub fn check(template: &str) -> Result<(), RenderError> {
     let template = prepared(template)?;
-    let env = environment(UndefinedBehavior::Strict);
-    env.template_from_named_str("template", &template).map(drop).map_err(|error| explain(&error))
+    strict().template_from_named_str("template", &template).map(drop).map_err(|error| explain(&error))
 }
 
-fn run(template: &str, vars: &Vars, undefined: UndefinedBehavior) -> Result<String, RenderError> {
+/// Filters and settings are made once; nothing of a template stays in them.
+fn strict() -> &'static Environment<'static> {
+    static STRICT: OnceLock<Environment<'static>> = OnceLock::new();
+    STRICT.get_or_init(|| environment(UndefinedBehavior::Strict))
+}
+
+fn run(template: &str, vars: &Vars, env: &Environment<'static>) -> Result<String, RenderError> {
     let template = prepared(template)?;
-    let env = environment(undefined);
     let compiled = env.template_from_named_str("template", &template).map_err(|error| explain(&error))?;
     let mut out = Capped { text: Vec::with_capacity(template.len()), full: false };
     let result = compiled.render_captured_to(object::context(vars), &mut out).map(drop);

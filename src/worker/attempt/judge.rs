@@ -27,7 +27,13 @@ const MARGIN: u64 = 4096;
 
 impl Attempt<'_> {
     /// What an ended attempt means. Never fails: what cannot be read is remarked.
-    pub(super) fn judge(&self, exit: &Exit, snapshot: &Snapshot, mut warnings: Vec<String>) -> AttemptReport {
+    pub(super) fn judge(
+        &self,
+        exit: &Exit,
+        rules: &Rules,
+        snapshot: &Snapshot,
+        mut warnings: Vec<String>,
+    ) -> AttemptReport {
         let keep = self.choice.config.max_output_capture_bytes.unwrap_or(TAIL).min(TAIL);
         let stdout = executor::stdout_log(&self.dir);
         let stderr = executor::stderr_log(&self.dir);
@@ -63,7 +69,7 @@ impl Attempt<'_> {
         let outcome = match verdict {
             Verdict::Success => {
                 self.keep_result(&extracted.result);
-                self.validate(snapshot, &mut evidence)
+                self.validate(rules, snapshot, &mut evidence)
             }
             Verdict::Failed(mut failure) => {
                 failure.message = redact(&failure.message);
@@ -76,8 +82,7 @@ impl Attempt<'_> {
         AttemptReport { outcome, evidence }
     }
 
-    fn validate(&self, snapshot: &Snapshot, evidence: &mut Evidence) -> Outcome {
-        let rules = Rules::of(self);
+    fn validate(&self, rules: &Rules, snapshot: &Snapshot, evidence: &mut Evidence) -> Outcome {
         let mut results = rules.check(self, snapshot);
         if self.control.is_cancelled() && results.iter().any(|result| !result.passed) {
             // The rules were not given their time.

@@ -142,7 +142,8 @@ impl Worker {
             TaskKind::Run(order) => attempt.run(&order, sheets),
             TaskKind::Judge { exit, .. } => {
                 let snapshot = attempt.stored_snapshot();
-                attempt.judge(&exit, &snapshot, Vec::new())
+                let rules = Rules::of(&attempt);
+                attempt.judge(&exit, &rules, &snapshot, Vec::new())
             }
         }
     }
@@ -209,7 +210,7 @@ impl Attempt<'_> {
         warnings.extend(invocation.warnings.iter().cloned());
         let snapshot = rules.snapshot(&self);
         match self.start(order, invocation, cwd, &prompt_file, &snapshot) {
-            Ok(exit) => self.judge(&exit, &snapshot, warnings),
+            Ok(exit) => self.judge(&exit, &rules, &snapshot, warnings),
             Err(report) => *report,
         }
     }
