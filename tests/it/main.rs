@@ -1,7 +1,13 @@
 //! Tests against the real programs in temporary directories, one file per subject.
 
+mod band;
+mod descriptors;
 mod examples;
 mod fuzz_corpus;
 mod guard;
+mod house;
+mod jobs;
 mod layers;
+mod pressure;
+mod registry;
 mod wait;
