@@ -45,7 +45,10 @@ pub(crate) fn drive(
     let mut poll = Poll::new()?;
     let mut conns = Vec::with_capacity(clients);
     for index in 0..clients {
-        let mut stream = UnixStream::connect(socket).context("cannot connect")?;
+        // Connected while it blocks: a full listen queue makes it wait instead of fail.
+        let stream = std::os::unix::net::UnixStream::connect(socket).context("cannot connect")?;
+        stream.set_nonblocking(true)?;
+        let mut stream = UnixStream::from_std(stream);
         poll.registry().register(&mut stream, Token(index), Interest::READABLE)?;
         conns.push(Conn { stream, buf: Vec::new(), busy: false });
     }

@@ -22,7 +22,7 @@ use jiff::Zoned;
 use regex::Regex;
 
 pub use code::ErrorCode;
-pub use patterns::Patterns;
+pub use patterns::{PatternList, Patterns};
 pub use table::{Category, Meaning, Severity};
 
 use crate::exec::Failure;

@@ -10,7 +10,7 @@ fn now() -> Zoned {
 
 fn agent() -> Patterns {
     let compiled = |list: &[&str]| {
-        Patterns::compile(&list.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>()).unwrap()
+        PatternList::new(list.iter().map(|text| (*text).to_owned()).collect())
     };
     Patterns {
         rate_limit: compiled(&["rate.?limit", "hit your limit"]),

@@ -23,6 +23,7 @@ const READY: Duration = Duration::from_secs(10);
 
 /// Options of `start`.
 #[derive(Debug, Clone, Args)]
+#[group(skip)]
 pub(crate) struct Options {
     /// Configuration file [env: MOZART_CONFIG] [default: ~/.mozart/conductor.yaml if it exists]
     #[arg(short, long, value_name = "FILE")]

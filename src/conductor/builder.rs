@@ -247,6 +247,7 @@ impl Builder {
             sweeping: 0,
             outbox: Outbox::default(),
             touched: BTreeSet::new(),
+            unsettled: BTreeSet::new(),
             verdicts: Vec::new(),
             further_writes: Vec::new(),
             title: self.title.unwrap_or("Conductor"),

@@ -6,6 +6,7 @@
 //! or network I/O but its commit.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -75,7 +76,10 @@ pub(crate) struct Core {
     pub(super) adopted: usize,
     pub(super) sweeping: usize,
     pub(super) outbox: Outbox,
+    /// Jobs that changed in this turn.
     pub(super) touched: BTreeSet<JobId>,
+    /// Jobs that may have something to be written or may be over.
+    pub(super) unsettled: BTreeSet<JobId>,
     pub(super) sheets: Lane<Task>,
     pub(super) side: Lane<Errand>,
     pub(super) net: Option<net::Handle>,
@@ -97,6 +101,8 @@ pub(super) enum Timer {
     Relief,
     /// Running attempts have had their time in a graceful stop.
     StopDeadline,
+    /// Something that is shown (failure rate, rate limits) is over by now.
+    Figures,
 }
 
 /// A stop that was asked for.
@@ -148,11 +154,11 @@ impl Core {
             let now = self.clock.now();
             let kind = woken.as_ref().map_or("timer", Woken::name);
             if let Some(woken) = woken {
-                self.take(now, woken);
+                self.take_guarded(now, woken);
             }
             for _ in 1..EVENTS_PER_TURN {
                 let Ok(event) = inlets.events.try_recv() else { break };
-                self.take(now, Woken::Event(event));
+                self.take_guarded(now, Woken::Event(event));
             }
             self.timers_due(now);
             self.begin_queued(now);
@@ -184,6 +190,22 @@ impl Core {
         match (first, self.dispatch_at) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
+        }
+    }
+
+    /// A bug in the handling of one event costs the job that it is about, not the conductor.
+    fn take_guarded(&mut self, now: Now, woken: Woken) {
+        let (kind, job) = (woken.name(), woken.job().cloned());
+        if catch_unwind(AssertUnwindSafe(|| self.take(now, woken))).is_ok() {
+            return;
+        }
+        log::error!("conductor.event_failed event={kind} job_id={:?}", job.as_ref().map_or("", JobId::as_str));
+        let Some(job) = job else { return };
+        let message = "internal error while handling this job; see the conductor's log".to_owned();
+        if catch_unwind(AssertUnwindSafe(|| self.step(now, &job, Input::FailJob { message }))).is_err() {
+            // Its state machine is beyond help: it leaves the memory, its rows stay as they are.
+            log::error!("conductor.job_dropped job_id={job}");
+            self.forget(&job);
         }
     }
 
@@ -222,6 +244,7 @@ impl Core {
                 Timer::Registry => self.registry.retry_now(),
                 Timer::Relief => self.relieve(now),
                 Timer::StopDeadline => self.stop_deadline(now),
+                Timer::Figures => self.publish_figures(now),
             }
         }
     }
@@ -263,6 +286,7 @@ impl Core {
                 Effect::Limited { instrument, model, wait, sheet } => {
                     let on = InstrumentRef { name: instrument, model };
                     self.sched.rates_mut().report(now, &on, wait, id, sheet);
+                    self.timers.insert((now.mono.after(wait), Timer::Figures));
                 }
                 Effect::Released => self.outbox.released.push(id.clone()),
                 Effect::Event(event) => self.outbox.events.push((id.clone(), event)),
@@ -349,6 +373,19 @@ enum Woken {
 }
 
 impl Woken {
+    /// The job that an event of an attempt is about.
+    fn job(&self) -> Option<&JobId> {
+        match self {
+            Self::Event(
+                Event::Spawned(key, _)
+                | Event::Reported(key, _)
+                | Event::AdoptedOver(key, _)
+                | Event::Swept(key, _),
+            ) => Some(&key.job),
+            Self::Event(Event::Command(..) | Event::Stop { .. }) | Self::Pressure(_) | Self::Net(_) => None,
+        }
+    }
+
     fn name(&self) -> &'static str {
         match self {
             Self::Event(Event::Command(..)) => "command",

@@ -81,6 +81,19 @@ impl Exchange {
         }
     }
 
+    /// Answers the call that was taken last with a result that is JSON text already.
+    pub(crate) fn answer_text(&mut self, json: &[u8]) {
+        match &self.to {
+            ReplyTo::Connection(_) => {
+                self.replies.extend(self.current.take().map(|id| reply::result_text(&id, json)));
+            }
+            ReplyTo::Local(caller) => {
+                let value = serde_json::from_slice(json).map_err(|error| RpcError::Internal(error.to_string()));
+                _ = caller.send(value);
+            }
+        }
+    }
+
     /// Sends the reply once every call is answered. Answering nothing tells the reactor that the
     /// connection is free for its next line.
     pub(crate) fn finish(self, net: Option<&Handle>) {

@@ -1,6 +1,7 @@
 //! The end of a turn: commit, publish, answer, hand out.
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use serde_json::json;
 
@@ -15,9 +16,13 @@ use super::live::{Dirty, Live, Running};
 use super::messages::Answer;
 use super::view::Ended;
 
+/// After this a failure does not count any more.
+const FAILURE_WINDOW: Duration = Duration::from_secs(61);
+
 impl Core {
     pub(super) fn flush(&mut self, now: Now) {
         self.end_unstarted(now);
+        self.unsettled.extend(self.touched.iter().cloned());
         self.commit(now);
         self.publish(now);
         self.tell(now);
@@ -49,9 +54,11 @@ impl Core {
         let mut batch = std::mem::take(&mut self.further_writes);
         let further = batch.len();
         let mut promised = promised_now || further > 0;
-        for live in self.jobs.values().filter(|live| !live.dirty.is_clean()) {
-            promised |= live.dirty.promised;
-            live.writes(&mut batch);
+        for live in self.unsettled.iter().filter_map(|id| self.jobs.get(id)) {
+            if !live.dirty.is_clean() {
+                promised |= live.dirty.promised;
+                live.writes(&mut batch);
+            }
         }
         if batch.is_empty() && !self.registry.is_failing() {
             self.verdicts.clear();
@@ -62,8 +69,10 @@ impl Core {
                 // What was held back while nothing could be written may start now.
                 self.again |= self.registry.is_failing();
                 self.registry.succeeded();
-                for live in self.jobs.values_mut().filter(|live| !live.dirty.is_clean()) {
-                    live.dirty = Dirty::default();
+                for id in &self.unsettled {
+                    if let Some(live) = self.jobs.get_mut(id) {
+                        live.dirty = Dirty::default();
+                    }
                 }
                 // The verdicts are in the database: the locks of their attempts may go.
                 self.verdicts.clear();
@@ -107,6 +116,9 @@ impl Core {
                 self.view.publish(id, live.view(now));
             }
         }
+        if touched.is_empty() && self.outbox.orders.is_empty() {
+            return;
+        }
         let (mut queued, mut running, mut attempts) = (0, 0, 0);
         for live in self.jobs.values() {
             match live.exec.status() {
@@ -120,6 +132,11 @@ impl Core {
         self.view.queued.store(queued, Ordering::Release);
         self.view.running.store(running, Ordering::Release);
         self.view.attempts.store(attempts, Ordering::Release);
+        self.publish_figures(now);
+    }
+
+    /// What is shown and ends by itself as time goes by.
+    pub(super) fn publish_figures(&self, now: Now) {
         self.view.failure_rate_elevated.store(self.failures.elevated(now.mono), Ordering::Release);
         self.view.rate_limited.store(self.sched.rates().any(now), Ordering::Release);
     }
@@ -185,14 +202,14 @@ impl Core {
 
     /// Ended jobs leave the memory once nothing of them runs and everything of them is written.
     fn retire_ended(&mut self, now: Now) {
-        let ended: Vec<JobId> = self
-            .jobs
-            .values()
-            .filter(|live| live.is_over() && live.running.is_empty() && live.dirty.is_clean())
-            .map(|live| live.id.clone())
-            .collect();
-        for id in &ended {
-            self.retire(now, id);
+        for id in std::mem::take(&mut self.unsettled) {
+            let Some(live) = self.jobs.get(&id) else { continue };
+            let clean = live.dirty.is_clean();
+            if clean && live.is_over() && live.running.is_empty() {
+                self.retire(now, &id);
+            } else if !clean || live.is_over() {
+                self.unsettled.insert(id);
+            }
         }
         if self.registry.is_failing() {
             self.answer_cancels();
@@ -226,6 +243,8 @@ impl Core {
         if status == JobStatus::Failed && live.exec.job().ledger.error.is_some() {
             // Failed as a whole (time, error), not sheet by sheet in an orderly way.
             self.failures.record(now.mono);
+            self.publish_figures(now);
+            self.arm(now.mono.after(FAILURE_WINDOW), Timer::Figures);
         }
         let updated = live.exec.job().ledger.updated;
         self.view.end(id, Ended { status, updated }, self.config.max_job_history as usize);

@@ -54,11 +54,27 @@ const NEVER: [&str; 12] = [
     "LISTEN_PID",
 ];
 
+/// Says that the `MALLOC_` variables of this process are for the conductor alone.
+pub const TUNED: &str = "MOZART_HEAP_TUNED";
+
 /// The environment of this process. Variables that are not UTF-8 are left out.
 #[must_use]
 pub fn ours() -> Environment {
-    std::env::vars_os()
+    let mut ours: Environment = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect();
+    if ours.remove(TUNED).is_some() {
+        ours.retain(|name, _| !name.starts_with("MALLOC_"));
+    }
+    ours
+}
+
+/// What a shell command of a score gets of `ours`.
+#[must_use]
+pub fn for_command(ours: &Environment) -> Environment {
+    ours.iter()
+        .filter(|(name, _)| !NEVER.contains(&name.as_str()))
+        .map(|(name, value)| (name.clone(), value.clone()))
         .collect()
 }
 

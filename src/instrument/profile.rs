@@ -7,7 +7,7 @@ use serde::de::{Deserializer, Error as _};
 use serde::{Deserialize, Serialize};
 
 use super::path::DotPath;
-use crate::classify::Patterns;
+use crate::classify::{PatternList, Patterns};
 
 /// Timeout of a profile that gives none: 30 minutes.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(1800);
@@ -325,7 +325,7 @@ impl Profile {
             raw_prompt: file.raw_prompt,
             command,
             output,
-            patterns: patterns(&errors)?,
+            patterns: patterns(&errors),
         })
     }
 
@@ -348,19 +348,17 @@ impl Model {
     }
 }
 
-fn patterns(errors: &Errors) -> Result<Patterns, String> {
-    let compiled = |key: &str, list: &[String]| {
-        Patterns::compile(list).map_err(|error| format!("`cli.errors.{key}`: {error}"))
-    };
-    Ok(Patterns {
+fn patterns(errors: &Errors) -> Patterns {
+    let list = |texts: &Vec<String>| PatternList::new(texts.clone());
+    Patterns {
         success_exit_codes: errors.success_exit_codes.clone().unwrap_or_else(|| vec![0]),
         rate_limit_exit_codes: errors.rate_limit_exit_codes.clone(),
         text_exit1_is_validation: errors.text_exit1_is_validation,
-        rate_limit: compiled("rate_limit_patterns", &errors.rate_limit_patterns)?,
-        auth: compiled("auth_error_patterns", &errors.auth_error_patterns)?,
-        capacity: compiled("capacity_patterns", &errors.capacity_patterns)?,
-        timeout: compiled("timeout_patterns", &errors.timeout_patterns)?,
-        crash: compiled("crash_patterns", &errors.crash_patterns)?,
-        stale: compiled("stale_patterns", &errors.stale_patterns)?,
-    })
+        rate_limit: list(&errors.rate_limit_patterns),
+        auth: list(&errors.auth_error_patterns),
+        capacity: list(&errors.capacity_patterns),
+        timeout: list(&errors.timeout_patterns),
+        crash: list(&errors.crash_patterns),
+        stale: list(&errors.stale_patterns),
+    }
 }

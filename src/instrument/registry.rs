@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::profile::Profile;
 
@@ -47,11 +47,15 @@ impl Registry {
     /// Only the compiled-in instruments.
     #[must_use]
     pub fn built_in() -> Self {
-        let profiles = BUILT_IN.iter().map(|(name, text)| {
-            let profile = Profile::parse(text).expect("a test parses every compiled-in profile");
-            ((*name).to_owned(), Arc::new(profile))
-        });
-        Self { profiles: profiles.collect() }
+        static PARSED: OnceLock<Registry> = OnceLock::new();
+        let parse = || {
+            let profiles = BUILT_IN.iter().map(|(name, text)| {
+                let profile = Profile::parse(text).expect("a test parses every compiled-in profile");
+                ((*name).to_owned(), Arc::new(profile))
+            });
+            Self { profiles: profiles.collect() }
+        };
+        PARSED.get_or_init(parse).clone()
     }
 
     /// Compiled-in instruments, those of `home` (usually `~/.mozart`), and those of the project: the first
@@ -133,7 +137,7 @@ fn read_file(path: &Path) -> Result<Profile, String> {
     if size > MAX_FILE {
         return Err(format!("{size} bytes are too many for a profile"));
     }
-    Profile::parse(&fs::read_to_string(path).map_err(|error| error.to_string())?)
+    checked(&fs::read_to_string(path).map_err(|error| error.to_string())?)
 }
 
 /// `instruments` of our home; the directory of an earlier generation when ours is absent.
@@ -153,6 +157,13 @@ fn project_folder(start: &Path) -> Option<PathBuf> {
         .map(|folder| folder.join("instruments"))
 }
 
+/// A profile whose patterns compile, too. For the compiled-in ones a test has seen that they do.
+fn checked(text: &str) -> Result<Profile, String> {
+    let profile = Profile::parse(text)?;
+    profile.patterns.check()?;
+    Ok(profile)
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -163,7 +174,7 @@ mod tests {
     fn every_compiled_in_profile_is_valid_and_documented() {
         let guide = include_str!("../../docs/instruments.md");
         for (name, text) in BUILT_IN {
-            let profile = Profile::parse(text).unwrap_or_else(|error| panic!("{name}: {error}"));
+            let profile = checked(text).unwrap_or_else(|error| panic!("{name}: {error}"));
             assert_eq!(profile.name, name);
             assert_eq!(profile.remark(), None);
             assert!(guide.contains(&format!("`{name}`")), "{name} is missing in docs/instruments.md");
@@ -205,7 +216,7 @@ mod tests {
     #[test]
     fn profiles_that_cannot_work_say_why() {
         let check = |text: &str, part: &str| {
-            let error = Profile::parse(text).unwrap_err();
+            let error = checked(text).unwrap_err();
             assert!(error.contains(part), "{error}");
         };
         check("name: x\ndisplay_name: X\nkind: cli\n", "has kind=cli but no cli profile");

@@ -125,7 +125,7 @@ mod tests {
 
     #[test]
     fn a_name_that_stands_twice_is_still_found() {
-        let line = br#"{"id":"daemon.","params":{"x":"daemon.health"},"method":"daemon.ping"}"#;
+        let line = br#"{"params":{"x":"daemon.health"},"method":"daemon.ping"}"#;
         assert_eq!(Inline::new().answer(line, &Vital::new()), Some(None));
         let line = br#"{"id":"daemon.x","method":"daemon.ping"}"#;
         assert!(matches!(Inline::new().answer(line, &Vital::new()), Some(Some(_))));

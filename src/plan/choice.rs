@@ -4,11 +4,13 @@
 //! A model set for the whole score reaches only sheets whose profile is that of the score: the name of one vendor's
 //! model is of no use to another vendor's program.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use super::InstrumentChoice;
 use crate::ids::SheetNo;
-use crate::score::{InstrumentConfig, OutputFormat, Score};
+use crate::score::{InstrumentConfig, Movement, OutputFormat, Score};
 
 /// What a score that names no instrument runs with.
 pub const DEFAULT_INSTRUMENT: &str = "claude-code";
@@ -23,6 +25,8 @@ pub(super) struct Chooser<'a> {
     base: InstrumentConfig,
     /// Profile of the score as a whole.
     profile: String,
+    /// Name, stage and whether it is a fallback, of sheets without settings of their own.
+    made: RefCell<HashMap<(&'a str, u32, bool), InstrumentChoice>>,
 }
 
 impl<'a> Chooser<'a> {
@@ -35,7 +39,7 @@ impl<'a> Chooser<'a> {
             .extend(score.sheet.per_sheet_instruments.iter().map(|(sheet, name)| (*sheet, name.as_str())));
         let mut base = score.backend.config.clone();
         base.lay_over(&score.instrument_config);
-        let mut chooser = Self { score, by_sheet, base, profile: String::new() };
+        let mut chooser = Self { score, by_sheet, base, profile: String::new(), made: RefCell::default() };
         chooser.profile = chooser.profile(chooser.score_name()).to_owned();
         chooser
     }
@@ -70,8 +74,31 @@ impl<'a> Chooser<'a> {
         names.iter().map(|name| self.choose(name, sheet, stage, true)).collect()
     }
 
-    /// A fallback keeps no model but that of its alias.
     fn choose(&self, name: &'a str, sheet: SheetNo, stage: u32, fallback: bool) -> InstrumentChoice {
+        let stage = if self.score.movements.contains_key(&stage) { stage } else { 0 };
+        if self.is_special(sheet) {
+            return self.make(name, Some(sheet), stage, fallback);
+        }
+        let mut made = self.made.borrow_mut();
+        made.entry((name, stage, fallback)).or_insert_with(|| self.make(name, None, stage, fallback)).clone()
+    }
+
+    /// The sheet has settings of its own.
+    fn is_special(&self, sheet: SheetNo) -> bool {
+        let score = self.score;
+        let alias_says =
+            score.instruments.values().any(|alias| alias.config.timeout_overrides.contains_key(&sheet.0));
+        let movement_says =
+            |movement: &Movement| movement.instrument_config.timeout_overrides.contains_key(&sheet.0);
+        alias_says
+            || score.movements.values().any(movement_says)
+            || self.base.timeout_overrides.contains_key(&sheet.0)
+            || score.backend.sheet_overrides.contains_key(&sheet.0)
+            || score.sheet.per_sheet_instrument_config.contains_key(&sheet.0)
+    }
+
+    /// A fallback keeps no model but that of its alias.
+    fn make(&self, name: &'a str, sheet: Option<SheetNo>, stage: u32, fallback: bool) -> InstrumentChoice {
         let score = self.score;
         let profile = self.profile(name);
         let alias = score.instruments.get(name);
@@ -86,13 +113,15 @@ impl<'a> Chooser<'a> {
         if let Some(movement) = score.movements.get(&stage) {
             config.lay_over(&movement.instrument_config);
         }
-        let single = score.backend.sheet_overrides.get(&sheet.0);
-        let own = score.sheet.per_sheet_instrument_config.get(&sheet.0);
-        if let Some(seconds) = config.timeout_overrides.get(&sheet.0) {
-            config.timeout_seconds = Some(*seconds);
-        }
-        for level in [single, own].into_iter().flatten() {
-            config.lay_over(level);
+        if let Some(SheetNo(number)) = sheet {
+            let single = score.backend.sheet_overrides.get(&number);
+            let own = score.sheet.per_sheet_instrument_config.get(&number);
+            if let Some(seconds) = config.timeout_overrides.get(&number) {
+                config.timeout_seconds = Some(*seconds);
+            }
+            for level in [single, own].into_iter().flatten() {
+                config.lay_over(level);
+            }
         }
         if fallback {
             config.model = alias_model;
@@ -102,6 +131,6 @@ impl<'a> Chooser<'a> {
         if native && config.output_format.is_none() {
             config.output_format = Some(OutputFormat::Text);
         }
-        InstrumentChoice { name: profile.to_owned(), config }
+        InstrumentChoice { name: profile.to_owned(), config: Arc::new(config) }
     }
 }

@@ -3,9 +3,16 @@
 use crate::ids::SheetNo;
 use crate::score::{Issue, Score};
 
+/// Most sheets of a circle that a message names.
+const MAX_NAMES: usize = 20;
+
 pub(super) fn refuse(score: &Score, after: &[Vec<SheetNo>]) -> Result<(), Vec<Issue>> {
     let Some(circle) = find(after) else { return Ok(()) };
-    let names: Vec<String> = circle.iter().map(ToString::to_string).collect();
+    let mut names: Vec<String> = circle.iter().map(ToString::to_string).collect();
+    if names.len() > MAX_NAMES {
+        let left_out = names.len() - MAX_NAMES;
+        names.splice(MAX_NAMES - 1..names.len() - 1, [format!("({left_out} more)")]);
+    }
     let message = format!("Circular dependency detected: {}", names.join(" -> "));
     let issue = Issue::error("schema", "sheet.dependencies", message);
     Err(vec![issue.at(score.place("sheet.dependencies"))])

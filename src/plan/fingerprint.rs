@@ -123,7 +123,7 @@ fn instrument(hash: &mut Hash, choice: &InstrumentChoice) {
         timeout_seconds: None,
         kill_grace_seconds: None,
         nice: None,
-        ..choice.config.clone()
+        ..InstrumentConfig::clone(&choice.config)
     };
     hash.json(&config);
 }

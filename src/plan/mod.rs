@@ -20,6 +20,7 @@ mod real_scores;
 mod tests;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +33,9 @@ pub use choice::DEFAULT_INSTRUMENT;
 pub const MAX_SHEETS: u64 = 10_000;
 /// Most dependencies of all sheets together.
 pub const MAX_EDGES: usize = 1_000_000;
+
+/// Most rules times sheets: each pair is looked at once.
+pub const MAX_CHECKS: usize = 2_000_000;
 
 /// What a submission changes about a score.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -99,7 +103,8 @@ pub struct InstrumentChoice {
     /// Profile; aliases are resolved.
     pub name: String,
     /// All levels laid over each other; `timeout_seconds` is the final one, if any level sets it.
-    pub config: InstrumentConfig,
+    /// Shared by sheets that call it alike.
+    pub config: Arc<InstrumentConfig>,
 }
 
 /// Expands a score.
@@ -116,6 +121,12 @@ pub fn expand(score: &Score, overrides: &Overrides) -> Result<Plan, Vec<Issue>> 
     {
         let message = format!("start sheet {start} is out of range (valid: 1-{})", layout.sheets.len());
         return Err(vec![Issue::error("schema", "", message)]);
+    }
+    let checks = score.validations.len().saturating_mul(layout.sheets.len());
+    if checks > MAX_CHECKS {
+        let message = format!("{checks} pairs of a rule and a sheet, limit is {MAX_CHECKS}");
+        let issue = Issue::error("schema", "validations", message);
+        return Err(vec![issue.at(score.place("validations"))]);
     }
     let mut user_variables = score.prompt.variables.clone();
     for (name, value) in overrides.variables.clone() {

@@ -109,16 +109,17 @@ fn real_scores_give_their_plans() {
     }
 }
 
-/// Not a limit that is asserted: the time is printed for whoever asks.
+/// No limit is asserted: the longest time is printed for whoever asks.
 #[test]
 fn every_real_score_loads_twice_the_same() {
-    let started = std::time::Instant::now();
-    let scores = scores();
-    for path in &scores {
-        let (score, plan) = load(path);
-        let (again, plan_again) = load(path);
+    let mut longest = (std::time::Duration::ZERO, PathBuf::new());
+    for path in scores() {
+        let (score, plan) = load(&path);
+        let started = std::time::Instant::now();
+        let (again, plan_again) = load(&path);
+        longest = longest.max((started.elapsed(), path));
         assert_eq!(score, again);
         assert_eq!(plan, plan_again);
     }
-    eprintln!("{} scores loaded twice in {:?}", scores.len(), started.elapsed());
+    eprintln!("longest load: {longest:?}");
 }

@@ -37,8 +37,9 @@ pub(super) fn apply(score: &Score, plan: &mut Plan, warnings: &mut Vec<Issue>) {
 }
 
 impl Plan {
-    /// A name in a condition: a built-in one, else a variable.
+    /// A name in a condition: a built-in one, else a variable that is neither a list nor a mapping.
     fn condition_value(&self, score: &Score, sheet: &SheetPlan, name: &str) -> Option<Value> {
-        self.built_in(score, sheet, name).or_else(|| self.user_variables.get(name).cloned())
+        let variable = || self.user_variables.get(name).filter(|value| value.is_scalar()).cloned();
+        self.built_in(score, sheet, name).or_else(variable)
     }
 }

@@ -100,6 +100,13 @@ impl RpcError {
         Self::InvalidParams { detail: detail.into(), field: Some(field) }
     }
 
+    /// What a streaming method inside a batch is answered with.
+    #[must_use]
+    pub fn stream_in_batch() -> Self {
+        let detail = "a streaming method cannot be part of a batch, send it alone".to_owned();
+        Self::InvalidParams { detail, field: None }
+    }
+
     /// An [`RpcError::InvalidRequest`].
     pub(super) fn invalid(detail: impl Into<String>) -> Self {
         Self::InvalidRequest(detail.into())

@@ -86,6 +86,9 @@ impl Parallel {
 pub const DEFAULT_DETECTION_PATTERNS: [&str; 7] =
     ["rate.?limit", "usage.?limit", "quota", "too many requests", "429", "capacity", "try again later"];
 
+/// Default of `rate_limit.fallback_min_wait_seconds`.
+pub(super) const FALLBACK_MIN_WAIT: f64 = 30.0;
+
 /// `rate_limit`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RateLimit {
@@ -120,7 +123,11 @@ impl RateLimit {
             wait_minutes: f.raw("wait_minutes").and_then(|at| at.int(1..=i64::MAX)),
             max_waits: f.int("max_waits", 1..=i64::MAX, 24),
             max_quota_waits: f.int("max_quota_waits", 1..=i64::MAX, 48),
-            fallback_min_wait_seconds: f.seconds("fallback_min_wait_seconds", Bound::Least(0.0), 30.0),
+            fallback_min_wait_seconds: f.seconds(
+                "fallback_min_wait_seconds",
+                Bound::Least(0.0),
+                FALLBACK_MIN_WAIT,
+            ),
         }
     }
 }

@@ -5,7 +5,7 @@
 //! unknown key. What a null means depends on the key: nothing, for keys that may be null; nothing with a warning,
 //! for lists, mappings and sections; an error otherwise.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::ops::RangeInclusive;
@@ -14,26 +14,35 @@ use super::issue::Issue;
 use super::value::{Key, Map};
 use super::yaml::{Entry, Kind, Node, Span};
 
+pub(crate) use super::fields::Fields;
+
 /// Known misspellings of a kind of document: what was written, what is meant.
 pub(crate) type Typos = &'static [(&'static str, &'static str)];
 
 /// Longest time that a setting may ask for, seconds (31 years): far below what a duration can hold.
 pub(crate) const MAX_SECONDS: f64 = 1e9;
 
+/// Most errors, and most remarks, that are kept of one document. The others are counted.
+const MAX_ISSUES: usize = 500;
+
 /// Where the problems of one document are collected.
 pub(crate) struct Cx {
-    issues: RefCell<Vec<Issue>>,
-    typos: Typos,
+    errors: RefCell<Vec<Issue>>,
+    remarks: RefCell<Vec<Issue>>,
+    dropped: Cell<usize>,
+    pub(super) typos: Typos,
     /// `score field`, `setting`, ...: what a key of this document is called.
-    noun: &'static str,
+    pub(super) noun: &'static str,
     #[cfg(test)]
-    known: RefCell<std::collections::BTreeSet<String>>,
+    pub(super) known: RefCell<std::collections::BTreeSet<String>>,
 }
 
 impl Cx {
     pub(crate) fn new(noun: &'static str, typos: Typos) -> Self {
         Self {
-            issues: RefCell::default(),
+            errors: RefCell::default(),
+            remarks: RefCell::default(),
+            dropped: Cell::new(0),
             typos,
             noun,
             #[cfg(test)]
@@ -43,13 +52,36 @@ impl Cx {
 
     /// Adds a problem.
     pub(crate) fn push(&self, issue: Issue) {
-        self.issues.borrow_mut().push(issue);
+        let mut list = if issue.is_error() { self.errors.borrow_mut() } else { self.remarks.borrow_mut() };
+        if list.len() < MAX_ISSUES {
+            list.push(issue);
+        } else {
+            self.dropped.set(self.dropped.get() + 1);
+        }
+    }
+
+    /// No further error would be kept.
+    pub(super) fn full_of_errors(&self) -> bool {
+        self.errors.borrow().len() >= MAX_ISSUES
+    }
+
+    /// No further warning would be kept.
+    pub(super) fn full_of_remarks(&self) -> bool {
+        self.remarks.borrow().len() >= MAX_ISSUES
     }
 
     /// All problems, in the order of the document.
     pub(crate) fn into_issues(self) -> Vec<Issue> {
-        let mut issues = self.issues.into_inner();
+        let mut issues = self.errors.into_inner();
+        issues.append(&mut self.remarks.into_inner());
         issues.sort_by_key(|issue| (issue.line.unwrap_or(u32::MAX), issue.column.unwrap_or(u32::MAX)));
+        if self.dropped.get() > 0 {
+            issues.push(Issue::warning(
+                "schema",
+                "",
+                format!("{} more problems are not shown", self.dropped.get()),
+            ));
+        }
         issues
     }
 
@@ -67,7 +99,7 @@ pub(crate) struct At<'a> {
     pub(crate) node: &'a Node,
     pub(crate) path: String,
     /// The place that problems are reported at.
-    span: Span,
+    pub(super) span: Span,
 }
 
 /// Least and greatest allowed number.
@@ -110,7 +142,7 @@ impl<'a> At<'a> {
         Self { cx, node, path: String::new(), span: node.span }
     }
 
-    fn child(&self, key: impl Display, node: &'a Node, span: Span) -> Self {
+    pub(super) fn child(&self, key: impl Display, node: &'a Node, span: Span) -> Self {
         let path = if self.path.is_empty() { key.to_string() } else { format!("{}.{key}", self.path) };
         Self { cx: self.cx, node, path, span }
     }
@@ -376,7 +408,7 @@ impl<'a> At<'a> {
     /// The keys of this level. [`Fields::finish`] reports the unknown ones.
     pub(crate) fn fields(&self) -> Option<Fields<'a>> {
         let entries = self.entries()?;
-        Some(Fields { at: self.clone(), entries, asked: Vec::new() })
+        Some(Fields::new(self.clone(), entries))
     }
 
     /// Decodes a level and reports its unknown keys.
@@ -386,218 +418,6 @@ impl<'a> At<'a> {
         fields.finish();
         Some(value)
     }
-}
-
-/// The keys of one mapping.
-pub(crate) struct Fields<'a> {
-    pub(crate) at: At<'a>,
-    entries: &'a [Entry],
-    asked: Vec<&'static str>,
-}
-
-impl<'a> Fields<'a> {
-    /// The value of a key, null included.
-    pub(crate) fn raw(&mut self, key: &'static str) -> Option<At<'a>> {
-        self.asked.push(key);
-        #[cfg(test)]
-        self.at.cx.known.borrow_mut().insert(general(&self.at.path, key));
-        self.peek(key)
-    }
-
-    /// As [`Fields::raw`], without making the key a known one.
-    pub(crate) fn peek(&self, key: &str) -> Option<At<'a>> {
-        let entry = self.entries.iter().find(|entry| entry.key.as_str() == Some(key))?;
-        let span = if matches!(entry.value.kind, Kind::Null | Kind::Map(_) | Kind::Seq(_)) {
-            entry.key_span
-        } else {
-            entry.value.span
-        };
-        Some(self.at.child(key, &entry.value, span))
-    }
-
-    /// Keys in order, as written.
-    pub(crate) fn keys(&self) -> impl Iterator<Item = (&'a Key, Span)> {
-        self.entries.iter().map(|entry| (&entry.key, entry.key_span))
-    }
-
-    /// The value of a key that may be null.
-    pub(crate) fn nullable(&mut self, key: &'static str) -> Option<At<'a>> {
-        self.raw(key).filter(|at| !at.is_null())
-    }
-
-    /// The value of a list, mapping or section: an empty one is as good as none, but is remarked.
-    pub(crate) fn present(&mut self, key: &'static str) -> Option<At<'a>> {
-        let at = self.raw(key)?;
-        if at.is_null() {
-            at.warning("schema", "nothing stands after this key; it is read as if it were not there");
-            return None;
-        }
-        Some(at)
-    }
-
-    /// The value of a key that must be there.
-    pub(crate) fn required(&mut self, key: &'static str) -> Option<At<'a>> {
-        let found = self.raw(key);
-        if found.is_none() {
-            let path =
-                if self.at.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.at.path) };
-            self.at.cx.push(Issue::error("schema", &path, "Field required").at(self.at.place()));
-        }
-        found
-    }
-
-    pub(crate) fn int<T: TryFrom<i64>>(
-        &mut self,
-        key: &'static str,
-        range: RangeInclusive<i64>,
-        default: T,
-    ) -> T {
-        self.raw(key).and_then(|at| at.int(range)).unwrap_or(default)
-    }
-
-    pub(crate) fn opt_int<T: TryFrom<i64>>(
-        &mut self,
-        key: &'static str,
-        range: RangeInclusive<i64>,
-    ) -> Option<T> {
-        self.nullable(key).and_then(|at| at.int(range))
-    }
-
-    pub(crate) fn float(&mut self, key: &'static str, bound: Bound, default: f64) -> f64 {
-        self.raw(key).and_then(|at| at.float(bound)).unwrap_or(default)
-    }
-
-    pub(crate) fn opt_float(&mut self, key: &'static str, bound: Bound) -> Option<f64> {
-        self.nullable(key).and_then(|at| at.float(bound))
-    }
-
-    pub(crate) fn seconds(&mut self, key: &'static str, bound: Bound, default: f64) -> f64 {
-        self.raw(key).and_then(|at| at.seconds(bound)).unwrap_or(default)
-    }
-
-    pub(crate) fn opt_seconds(&mut self, key: &'static str, bound: Bound) -> Option<f64> {
-        self.nullable(key).and_then(|at| at.seconds(bound))
-    }
-
-    pub(crate) fn boolean(&mut self, key: &'static str, default: bool) -> bool {
-        self.raw(key).and_then(|at| at.boolean()).unwrap_or(default)
-    }
-
-    pub(crate) fn opt_boolean(&mut self, key: &'static str) -> Option<bool> {
-        self.nullable(key).and_then(|at| at.boolean())
-    }
-
-    pub(crate) fn text(&mut self, key: &'static str, default: &str) -> String {
-        self.raw(key).and_then(|at| at.text()).unwrap_or(default).to_owned()
-    }
-
-    pub(crate) fn opt_text(&mut self, key: &'static str) -> Option<String> {
-        self.nullable(key).and_then(|at| at.text()).map(str::to_owned)
-    }
-
-    /// Text that is null or not empty.
-    pub(crate) fn opt_filled(&mut self, key: &'static str) -> Option<String> {
-        self.nullable(key).and_then(|at| at.filled_text()).map(str::to_owned)
-    }
-
-    pub(crate) fn word<T: Copy>(&mut self, key: &'static str, words: &[(&str, T)], default: T) -> T {
-        self.raw(key).and_then(|at| at.one_of(words)).unwrap_or(default)
-    }
-
-    pub(crate) fn list<T>(&mut self, key: &'static str, item: impl FnMut(&At<'a>) -> Option<T>) -> Vec<T> {
-        self.present(key).and_then(|at| at.list(item)).unwrap_or_default()
-    }
-
-    pub(crate) fn texts(&mut self, key: &'static str) -> Vec<String> {
-        self.present(key).and_then(|at| at.texts()).unwrap_or_default()
-    }
-
-    /// A section; one that is absent is decoded from nothing, so that defaults stand in one place only.
-    pub(crate) fn section<T>(&mut self, key: &'static str, decode: impl FnOnce(&mut Fields<'a>) -> T) -> T {
-        match self.present(key) {
-            Some(at) if matches!(at.node.kind, Kind::Map(_)) => {
-                let mut fields = at.fields().expect("it is a mapping");
-                let value = decode(&mut fields);
-                fields.finish();
-                value
-            }
-            wrong => {
-                if let Some(at) = wrong {
-                    at.error("Input should be a valid mapping");
-                }
-                let at = self.at.child(key, self.at.node, self.at.span);
-                decode(&mut Fields { at, entries: &[], asked: Vec::new() })
-            }
-        }
-    }
-
-    /// A section that is nothing when it is absent.
-    pub(crate) fn opt_section<T>(
-        &mut self,
-        key: &'static str,
-        decode: impl FnOnce(&mut Fields<'a>) -> T,
-    ) -> Option<T> {
-        self.nullable(key).and_then(|at| at.section(decode))
-    }
-
-    /// Reports keys that nobody asked for.
-    pub(crate) fn finish(self) {
-        self.report_unknown(|_| false, |_| None);
-    }
-
-    /// Reports keys that nobody asked for, but those that are `free`; `example` adds to the hint of a key.
-    pub(crate) fn report_unknown(
-        &self,
-        free: impl Fn(&str) -> bool,
-        example: impl Fn(&str) -> Option<&'static str>,
-    ) {
-        for (key, span, mut hint) in self.unknown() {
-            if free(&key) {
-                continue;
-            }
-            if let Some(example) = example(&key) {
-                hint = format!("{hint}\n{example}");
-            }
-            self.at.child(&key, self.at.node, span).error_hint("Extra inputs are not permitted", hint);
-        }
-    }
-
-    /// Reports keys that nobody asked for as warnings with a code.
-    pub(crate) fn finish_leniently(self, code: &str) {
-        for (key, span, hint) in self.unknown() {
-            let at = self.at.child(&key, self.at.node, span);
-            let issue = Issue::warning(code, &at.path, "unknown key, it has no effect");
-            self.at.cx.push(issue.at(at.place()).hint(hint));
-        }
-    }
-
-    fn unknown(&self) -> Vec<(String, Span, String)> {
-        let top = self.at.path.is_empty();
-        self.entries
-            .iter()
-            .filter(|entry| entry.key.as_str().is_none_or(|key| !self.asked.contains(&key)))
-            .map(|entry| {
-                let key = entry.key.to_string();
-                let typo =
-                    || self.at.cx.typos.iter().find(|(wrong, _)| *wrong == key).map(|(_, right)| *right);
-                let near = || nearest(&key, self.asked.iter().copied());
-                let meant = if top { typo().or_else(near) } else { near().or_else(typo) };
-                let hint = match meant {
-                    Some(right) => format!("Unknown field '{key}' - did you mean '{right}'?"),
-                    None => format!("Unknown field '{key}' - this is not a valid {}", self.at.cx.noun),
-                };
-                (key, entry.key_span, hint)
-            })
-            .collect()
-    }
-}
-
-/// A path with the numbers of lists and maps as `*`.
-#[cfg(test)]
-fn general(path: &str, key: &str) -> String {
-    let steps = path.split('.').filter(|step| !step.is_empty()).chain([key]);
-    let steps: Vec<&str> = steps.map(|step| if step.parse::<i64>().is_ok() { "*" } else { step }).collect();
-    steps.join(".")
 }
 
 fn whole(number: f64) -> Option<i64> {

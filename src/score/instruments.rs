@@ -160,6 +160,19 @@ fn timeouts(f: &mut Fields<'_>) -> BTreeMap<u32, f64> {
         .unwrap_or_default()
 }
 
+/// Most entries of a list of fallbacks.
+const MAX_FALLBACKS: usize = 16;
+
+/// A list of instrument names.
+pub(super) fn fallbacks(at: &At<'_>) -> Option<Vec<String>> {
+    let names = at.list(|at| at.filled_text().map(str::to_owned))?;
+    if names.len() > MAX_FALLBACKS {
+        at.error(format!("List should have at most {MAX_FALLBACKS} items"));
+        return None;
+    }
+    Some(names)
+}
+
 /// `instruments.<alias>`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct InstrumentDef {
@@ -205,7 +218,10 @@ impl Movement {
                 .and_then(|at| InstrumentConfig::decode(&at, dir))
                 .unwrap_or_default(),
             voices: f.opt_int("voices", 1..=NO_LIMIT),
-            instrument_fallbacks: f.list("instrument_fallbacks", |at| at.filled_text().map(str::to_owned)),
+            instrument_fallbacks: f
+                .present("instrument_fallbacks")
+                .and_then(|at| fallbacks(&at))
+                .unwrap_or_default(),
         })
     }
 }

@@ -102,7 +102,7 @@ pub fn load(source: &Source) -> Loaded {
     Loaded { score: score.filter(|_| !refused), issues }
 }
 
-fn decode(cx: &Cx, root: &Node, source: &Source) -> Option<Score> {
+pub(super) fn decode(cx: &Cx, root: &Node, source: &Source) -> Option<Score> {
     let dir = source.base.as_path();
     let at = At::root(cx, root);
     let mut f = at.fields()?;
@@ -121,7 +121,10 @@ fn decode(cx: &Cx, root: &Node, source: &Source) -> Option<Score> {
             .present("instrument_config")
             .and_then(|at| InstrumentConfig::decode(&at, dir))
             .unwrap_or_default(),
-        instrument_fallbacks: f.list("instrument_fallbacks", |at| at.filled_text().map(str::to_owned)),
+        instrument_fallbacks: f
+            .present("instrument_fallbacks")
+            .and_then(|at| super::instruments::fallbacks(&at))
+            .unwrap_or_default(),
         instruments: f
             .present("instruments")
             .and_then(|at| at.named(|_, at| InstrumentDef::decode(at, dir)))

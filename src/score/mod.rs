@@ -11,6 +11,7 @@ mod control;
 pub(crate) mod decode;
 pub mod expr;
 mod extras;
+mod fields;
 mod inert;
 mod instruments;
 mod issue;

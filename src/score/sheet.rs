@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::decode::{At, Bound, Fields};
 use super::expr::{self, Expr};
-use super::instruments::InstrumentConfig;
+use super::instruments::{InstrumentConfig, fallbacks};
 use super::prompt::Extension;
 
 /// `sheet` of a score.
@@ -183,7 +183,7 @@ impl Sheet {
                 .present("per_sheet_fallbacks")
                 .and_then(|at| {
                     let refuse = |n| format!("Per-sheet fallback key must be a positive integer, got {n}");
-                    at.by_number(refuse, |_, at| texts(at))
+                    at.by_number(refuse, |_, at| fallbacks(at))
                 })
                 .unwrap_or_default(),
             instrument_map: f

@@ -6,19 +6,19 @@
 use std::borrow::Cow;
 use std::sync::OnceLock;
 
-use regex::{Captures, Regex};
+use regex::{Captures, Regex, RegexBuilder};
 
 /// Kind of credential and how it looks. The order decides when two patterns start at the same place.
 const PATTERNS: [(&str, &str); 9] = [
-    ("ANTHROPIC_KEY", r"\bsk-ant-api[A-Za-z0-9_-]{8,}"),
-    ("OPENAI_KEY", r"\bsk-proj-[A-Za-z0-9_-]{20,}"),
-    ("API_KEY", r"\bsk-[A-Za-z0-9_-]{40,}"),
+    ("ANTHROPIC_KEY", r"(?-u:\b)sk-ant-api[A-Za-z0-9_-]{8,}"),
+    ("OPENAI_KEY", r"(?-u:\b)sk-proj-[A-Za-z0-9_-]{20,}"),
+    ("API_KEY", r"(?-u:\b)sk-[A-Za-z0-9_-]{40,}"),
     ("GOOGLE_KEY", r"AIzaSy[A-Za-z0-9_-]{28,}"),
     ("AWS_KEY", r"AKIA[0-9A-Z]{16}"),
-    ("BEARER_TOKEN", r"(?i:\bbearer)[ \t]+[A-Za-z0-9._~+/=-]{20,}"),
+    ("BEARER_TOKEN", r"(?i-u:\bbearer)[ \t]+[A-Za-z0-9._~+/=-]{20,}"),
     ("GITHUB_TOKEN", r"(?:gh[opsur]_|github_pat_)[A-Za-z0-9_]{36,}"),
     ("SLACK_TOKEN", r"(?:xox[abprs]-|xapp-)[A-Za-z0-9-]{20,}"),
-    ("HF_TOKEN", r"\bhf_[A-Za-z0-9]{20,}"),
+    ("HF_TOKEN", r"(?-u:\b)hf_[A-Za-z0-9]{20,}"),
 ];
 
 /// A key block without an end was cut off: everything after its head goes.
@@ -34,13 +34,18 @@ fn scanner() -> &'static Regex {
             all.push_str(pattern);
             all.push(')');
         }
-        Regex::new(&all).expect("the patterns above are constants that a test compiles")
+        // Without this limit every thread that redacts may keep megabytes of its automaton.
+        let built = RegexBuilder::new(&all).dfa_size_limit(128 << 10).build();
+        built.expect("the patterns above are constants that a test compiles")
     })
 }
 
 /// Replaces every credential by `[REDACTED_<KIND>]`.
 #[must_use]
 pub fn redact(text: &str) -> String {
+    if !may_hold_credential(text.as_bytes()) {
+        return text.to_owned();
+    }
     let mut text = Cow::Borrowed(text);
     // A replacement can end the word that hid another key: repeat until nothing is found.
     // Each round removes at least 16 characters that are never put back, so this ends.
@@ -48,6 +53,18 @@ pub fn redact(text: &str) -> String {
         text = Cow::Owned(cleaner);
     }
     text.into_owned()
+}
+
+/// Whether any pattern could match: a few searches that cost next to nothing, because nearly every
+/// text holds none.
+fn may_hold_credential(text: &[u8]) -> bool {
+    const HEADS: [&[u8]; 9] =
+        [b"sk-", b"AIzaSy", b"AKIA", b"gh", b"xox", b"xapp-", b"hf_", b"-----BEGIN", b"github_pat_"];
+    let bearer = || {
+        memchr::memchr2_iter(b'b', b'B', text)
+            .any(|at| text.get(at..at + 6).is_some_and(|word| word.eq_ignore_ascii_case(b"bearer")))
+    };
+    HEADS.iter().any(|head| memchr::memmem::find(text, head).is_some()) || bearer()
 }
 
 fn replacement(found: &Captures<'_>) -> String {

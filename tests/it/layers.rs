@@ -6,7 +6,22 @@ use std::path::{Path, PathBuf};
 /// Layer of every top-level module (docs/architecture.md).
 const LAYERS: &[(u8, &[&str])] = &[
     (0, &["ids", "time", "util"]),
-    (1, &["ndjson", "rpc", "score", "plan", "template", "classify", "checkpoint", "exec", "sched", "pressure", "config"]),
+    (
+        1,
+        &[
+            "ndjson",
+            "rpc",
+            "score",
+            "plan",
+            "template",
+            "classify",
+            "checkpoint",
+            "exec",
+            "sched",
+            "pressure",
+            "config",
+        ],
+    ),
     (2, &["guard", "process", "instrument", "executor", "validate", "store", "monitor"]),
     (3, &["worker", "net", "conductor", "client"]),
     (4, &["daemon", "cli"]),
@@ -14,8 +29,22 @@ const LAYERS: &[(u8, &[&str])] = &[
 
 /// What the pure core may not name.
 const OUTSIDE: &[&str] = &[
-    "std::fs", "std::net", "std::env", "std::thread", "std::process", "std::os::unix::net", "Instant::now", "SystemTime::now",
-    "nix::", "mio::", "rusqlite::", "sysinfo::", "crossbeam_channel::", "Timestamp::now", "Zoned::now", "getrandom",
+    "std::fs",
+    "std::net",
+    "std::env",
+    "std::thread",
+    "std::process",
+    "std::os::unix::net",
+    "Instant::now",
+    "SystemTime::now",
+    "nix::",
+    "mio::",
+    "rusqlite::",
+    "sysinfo::",
+    "crossbeam_channel::",
+    "Timestamp::now",
+    "Zoned::now",
+    "getrandom",
 ];
 
 fn layer(module: &str) -> Option<u8> {
@@ -84,7 +113,8 @@ fn imports(code: &str) -> Vec<String> {
 fn imports_point_down_or_sideways() {
     let mut wrong = Vec::new();
     for (module, file, code) in modules() {
-        let own = layer(&module).unwrap_or_else(|| panic!("{module} has no layer: add it to docs/architecture.md and here"));
+        let own = layer(&module)
+            .unwrap_or_else(|| panic!("{module} has no layer: add it to docs/architecture.md and here"));
         for import in imports(&code) {
             if let Some(other) = layer(&import)
                 && other > own
@@ -114,7 +144,10 @@ fn the_pure_core_touches_nothing_outside() {
 
 #[test]
 fn a_grouped_import_is_seen() {
-    assert_eq!(imports("use crate::{exec, cli::run};\nlet x = crate::store::open();"), ["exec", "cli", "store"]);
+    assert_eq!(
+        imports("use crate::{exec, cli::run};\nlet x = crate::store::open();"),
+        ["exec", "cli", "store"]
+    );
 }
 
 #[test]

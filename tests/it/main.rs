@@ -1,6 +1,7 @@
 //! Tests against the real programs in temporary directories, one file per subject.
 
 mod band;
+mod cli;
 mod descriptors;
 mod examples;
 mod fuzz_corpus;

@@ -1,13 +1,15 @@
 //! `daemon.*`: what the conductor says of itself.
 
+use std::path::Path;
 use std::sync::atomic::Ordering;
 
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::pressure::{Cause, Level};
 use crate::rpc::{PROTOCOL_VERSION, Params, RpcError, params};
 
-use super::Desk;
+use super::{Desk, Outcome};
 
 impl Desk {
     pub(super) fn daemon_config(&self, params: Params) -> Result<Value, RpcError> {
@@ -69,9 +71,9 @@ impl Desk {
         }))
     }
 
-    pub(super) fn daemon_status(&self, params: Params) -> Result<Value, RpcError> {
+    pub(super) fn daemon_status(&self, params: Params) -> Result<Outcome, RpcError> {
         params::none(params)?;
-        let view = &self.view;
+        let (view, vital) = (&self.view, &self.vital);
         let pressure = self.gauge.last();
         let running = view.running.load(Ordering::Acquire);
         let queued = view.queued.load(Ordering::Acquire);
@@ -82,29 +84,29 @@ impl Desk {
         } else {
             "Running"
         };
-        Ok(json!({
-            "pid": std::process::id(),
-            "uptime_seconds": self.uptime(),
-            "running_jobs": running,
-            "total_jobs_active": running + queued,
-            "memory_usage_mb": round(pressure.memory_mb()),
-            "version": env!("CARGO_PKG_VERSION"),
-            "state": state,
-            "queued_jobs": queued,
-            "config_path": self.config.config_file,
-            "last_reload_seconds": null,
-            "ipc_socket": self.config.socket.path,
-            "protocol_version": PROTOCOL_VERSION,
-            "pressure": self.shown_level(pressure.level).word(),
-            "metrics": {
-                "reload_latency_ms": null,
-                "reload_count": 0,
-                "requests_total": self.vital.requests_total.load(Ordering::Relaxed),
-                "requests_in_flight": self.vital.requests_in_flight.load(Ordering::Relaxed),
-                "connections": self.vital.connections.load(Ordering::Relaxed),
-                "streams": self.net.as_ref().map_or(0, crate::net::Handle::streams),
+        Outcome::text(&Status {
+            pid: vital.pid(),
+            uptime_seconds: self.uptime(),
+            running_jobs: running,
+            total_jobs_active: running + queued,
+            memory_usage_mb: round(pressure.memory_mb()),
+            version: env!("CARGO_PKG_VERSION"),
+            state,
+            queued_jobs: queued,
+            config_path: self.config.config_file.as_deref(),
+            last_reload_seconds: None,
+            ipc_socket: &self.config.socket.path,
+            protocol_version: PROTOCOL_VERSION,
+            pressure: self.shown_level(pressure.level).word(),
+            metrics: Metrics {
+                reload_latency_ms: None,
+                reload_count: 0,
+                requests_total: vital.requests_total.load(Ordering::Relaxed),
+                requests_in_flight: vital.requests_in_flight.load(Ordering::Relaxed),
+                connections: vital.connections.load(Ordering::Relaxed),
+                streams: self.net.as_ref().map_or(0, crate::net::Handle::streams),
             },
-        }))
+        })
     }
 
     /// The level of the monitor, HIGH at least while a rate limit is active.
@@ -115,6 +117,36 @@ impl Desk {
     fn uptime(&self) -> f64 {
         round(self.vital.uptime_seconds())
     }
+}
+
+/// Result of `daemon.status`.
+#[derive(Serialize)]
+struct Status<'a> {
+    pid: u32,
+    uptime_seconds: f64,
+    running_jobs: u32,
+    total_jobs_active: u32,
+    memory_usage_mb: f64,
+    version: &'a str,
+    state: &'a str,
+    queued_jobs: u32,
+    config_path: Option<&'a Path>,
+    /// Settings are read at the start only, so far.
+    last_reload_seconds: Option<f64>,
+    ipc_socket: &'a Path,
+    protocol_version: u32,
+    pressure: &'a str,
+    metrics: Metrics,
+}
+
+#[derive(Serialize)]
+struct Metrics {
+    reload_latency_ms: Option<f64>,
+    reload_count: u32,
+    requests_total: u64,
+    requests_in_flight: u64,
+    connections: u64,
+    streams: usize,
 }
 
 /// One decimal.

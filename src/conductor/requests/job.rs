@@ -70,7 +70,7 @@ impl Desk {
     }
 
     /// Newest submission first. Rows come from the database; what is live is shown as it is now.
-    pub(super) fn job_list(&mut self, list: params::List) -> Result<Value, RpcError> {
+    pub(super) fn job_list(&mut self, list: params::List) -> Result<Outcome, RpcError> {
         let mut live: HashMap<JobId, Arc<JobView>> =
             self.view.all_live().into_iter().map(|view| (view.card.id.clone(), view)).collect();
         let wanted = |status: &str| list.status.as_ref().is_none_or(|all| all.iter().any(|one| one == status));
@@ -94,7 +94,7 @@ impl Desk {
         entries.retain(|entry| wanted(&entry.status));
         entries.sort_by_key(|entry| std::cmp::Reverse(entry.submitted_at));
         entries.truncate(list.limit);
-        to_value(&entries)
+        Outcome::text(&entries)
     }
 
     pub(super) fn job_watch(&mut self, watch: params::Watch) -> Result<Outcome, RpcError> {

@@ -13,6 +13,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use crossbeam_channel::Sender;
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::config::Config;
@@ -52,7 +53,15 @@ pub(crate) struct Desk {
 /// Answer now, or let the conductor answer.
 enum Outcome {
     Answer(Answer),
+    /// A result that is asked for often or is long: written as JSON text without a tree in between.
+    Text(Vec<u8>),
     Command(Command),
+}
+
+impl Outcome {
+    fn text(result: &impl Serialize) -> Result<Self, RpcError> {
+        serde_json::to_vec(result).map(Self::Text).map_err(|error| RpcError::Internal(error.to_string()))
+    }
 }
 
 impl Desk {
@@ -71,6 +80,7 @@ impl Desk {
             let handled = catch_unwind(AssertUnwindSafe(|| self.handle(&exchange, &method, params)));
             match handled {
                 Ok(Ok(Outcome::Answer(answer))) => exchange.answer(answer),
+                Ok(Ok(Outcome::Text(json))) => exchange.answer_text(&json),
                 Ok(Ok(Outcome::Command(command))) => return self.command(command, exchange),
                 Ok(Err(error)) => exchange.answer(Err(error)),
                 Err(_) => {
@@ -107,7 +117,7 @@ impl Desk {
             "daemon.health" => answer(self.daemon_health(params)?),
             "daemon.ping" => answer(self.daemon_ping(params)?),
             "daemon.ready" => answer(self.daemon_ready(params)?),
-            "daemon.status" => answer(self.daemon_status(params)?),
+            "daemon.status" => self.daemon_status(params),
             "rpc.discover" => {
                 params::none(params)?;
                 answer(rpc::discover())
@@ -116,7 +126,7 @@ impl Desk {
                 let shutdown = params::Shutdown::try_from(params)?;
                 Ok(Outcome::Command(Command::Shutdown { graceful: shutdown.graceful }))
             }
-            "job.list" => answer(self.job_list(params::List::try_from(params)?)?),
+            "job.list" => self.job_list(params::List::try_from(params)?),
             "job.status" => answer(self.job_status(&params::Status::try_from(params)?)?),
             "job.watch" => self.job_watch(params::Watch::try_from(params)?),
             "job.submit" => self.job_submit(params::Submit::try_from(params)?),

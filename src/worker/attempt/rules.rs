@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::exec::RuleResult;
 use crate::executor::{self, BoundSpec};
+use crate::instrument::environment;
 use crate::score;
 use crate::template::placeholders::expand_path;
 use crate::template::prompt::Requirement;
@@ -91,8 +92,7 @@ fn convert(rule: &score::Rule) -> Rule {
 }
 
 fn run(attempt: &Attempt<'_>, command: &Command) -> CommandEnd {
-    let mut env: Vec<(String, String)> =
-        attempt.worker.ours.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+    let mut env: Vec<(String, String)> = environment::for_command(&attempt.worker.ours).into_iter().collect();
     env.extend(attempt.identity_of(attempt.key.attempt));
     let spec = BoundSpec {
         argv: command.argv.clone(),
