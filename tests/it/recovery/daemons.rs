@@ -3,8 +3,8 @@
 use serde_json::json;
 
 use super::score;
-use crate::house::House;
-use crate::wait::wait_until;
+use crate::house::{House, Role};
+use crate::wait::{wait_for, wait_until};
 
 /// Three ways out: another session, a double fork, and both with an empty environment, which is
 /// how daemons escape those who look for marks. Each says that it lives by a growing file.
@@ -52,7 +52,8 @@ fn when_it_is_cancelled() {
 #[test]
 fn when_it_runs_too_long() {
     let house = House::started("");
-    let keys = "retry: { max_retries: 0 }\ninstrument_config: { timeout_seconds: 1, kill_grace_seconds: 0.2 }";
+    let keys =
+        "retry: { max_retries: 0 }\ninstrument_config: { timeout_seconds: 1, kill_grace_seconds: 0.2 }";
     house.submit("job", &score(1, keys, &format!("{ESCAPE}\nuntil [ -e go ]; do sleep 0.01; done")));
     house.wait_status("job", "failed");
     assert_eq!(house.sheet("job", 1)["error_code"], "E001");
@@ -65,9 +66,28 @@ fn when_its_guard_is_killed() {
     let body = format!("[ -e escaped ] || {{ {ESCAPE}\n}}\nuntil [ -e go ]; do sleep 0.01; done");
     house.submit("job", &score(1, "", &body));
     house.wait_file("escaped");
-    let killed = house.kill_where(|role| matches!(role, crate::house::Role::Guard(_)));
+    let killed = house.kill_where(|role| matches!(role, Role::Guard(_)));
     assert_eq!(killed, 1);
     house.touch("go");
     house.wait_status("job", "completed");
     assert_nothing_lives(&house);
+}
+
+#[test]
+fn what_the_conductor_brought_along_is_left_alone() {
+    let mut house = House::new("");
+    let mut shell = house.program("/bin/sh");
+    // The shell's child becomes the conductor's, which nobody has told about it.
+    shell.args(["-c", "sleep 1000 & echo $! > work/brought; exec \"$0\" start --foreground"]);
+    shell.arg(env!("CARGO_BIN_EXE_mozart"));
+    house.start_by(shell);
+    let brought: u32 = house.read("brought").trim().parse().unwrap();
+    let brought = mozart::process::Identity::of(brought).unwrap();
+    house.submit("job", &score(1, "", "echo >> runs\nuntil [ -e go ]; do sleep 0.01; done"));
+    house.wait_file("runs");
+    assert_eq!(house.kill_where(|role| matches!(role, Role::Guard(_))), 1);
+    wait_for("the second run", || (house.read("runs").len() == 2).then_some(()));
+    assert!(brought.verify(), "it was ended:\n{}", house.log());
+    house.touch("go");
+    house.wait_status("job", "completed");
 }

@@ -38,7 +38,9 @@ fn kills() -> usize {
 /// Sheets that are at their second interruption in a row already: a third one fails them, rightly.
 fn fragile(status: &Value) -> bool {
     let sheets = status["sheets"].as_object().unwrap();
-    sheets.values().any(|sheet| sheet["crash_interruptions"].as_u64() > Some(0) && sheet["status"] != "completed")
+    sheets
+        .values()
+        .any(|sheet| sheet["crash_interruptions"].as_u64() > Some(0) && sheet["status"] != "completed")
 }
 
 /// One random kill. Returns what was killed.

@@ -58,7 +58,8 @@ fn a_damaged_database_is_replaced_and_kept() {
     for companion in ["-wal", "-shm"] {
         _ = fs::remove_file(house.path(&format!("daemon-state.db{companion}")));
     }
-    fs::write(&database, "this is no database, and it is longer than its header would be ".repeat(40)).unwrap();
+    fs::write(&database, "this is no database, and it is longer than its header would be ".repeat(40))
+        .unwrap();
     house.start();
     // Nobody knows this attempt any more, so it is ended.
     house.wait_empty();
