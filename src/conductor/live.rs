@@ -4,9 +4,9 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::checkpoint::{JobRecord, SheetRecord};
-use crate::exec::{AttemptRecord, EndReason, Execution, Sheet};
+use crate::exec::{AttemptRecord, EndReason, Ending, Execution, Sheet};
 use crate::executor::{Adopted, Control, Taken};
-use crate::ids::{AttemptNo, JobId, SheetNo};
+use crate::ids::{AttemptNo, JobId, SheetNo, Token};
 use crate::store::{JobRow, StoredJob, Write};
 use crate::time::{Mono, Now};
 use crate::worker::Permit;
@@ -158,6 +158,17 @@ impl Live {
     /// Why the attempt of a sheet was asked to end.
     pub(crate) fn ending_of(&self, sheet: SheetNo) -> Option<EndReason> {
         self.exec.sheet(sheet)?.state.active()?.ending
+    }
+
+    /// Whether the attempt of a sheet was asked to end, by itself or with its job.
+    pub(crate) fn is_ending(&self, sheet: SheetNo) -> bool {
+        let whole = self.exec.job().ending.as_ref().is_some_and(Ending::ends_attempts);
+        whole || self.ending_of(sheet).is_some()
+    }
+
+    /// The mark of the attempt of a sheet.
+    pub(crate) fn token_of(&self, sheet: SheetNo) -> Option<Token> {
+        Some(self.exec.sheet(sheet)?.state.active()?.token.clone())
     }
 
     /// The sheet that an attempt runs for.

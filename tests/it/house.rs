@@ -86,9 +86,30 @@ impl House {
 
     /// The program, about this house.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_mozart"));
+        let mut command = self.program(env!("CARGO_BIN_EXE_mozart"));
+        command.args(args);
         command
-            .args(args)
+    }
+
+    /// Runs the program to its end.
+    pub(crate) fn mozart(&self, args: &[&str]) -> Output {
+        self.command(args).stdin(Stdio::null()).output().unwrap()
+    }
+
+    pub(crate) fn client(&self) -> Client {
+        Client::connect(self.path("sock"), CONNECT_TIMEOUT).unwrap()
+    }
+
+    /// The status word of a job, as people see it: also `pausing`, `cancelling`, `failing`.
+    #[track_caller]
+    pub(crate) fn word(&self, job: &str) -> String {
+        self.status(job)["display_status"].as_str().unwrap_or("").to_owned()
+    }
+
+    /// Any program, with the surroundings of this house.
+    pub(crate) fn program(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command
             .current_dir(self.root.path())
             .env_remove("MOZART_CONFIG")
             .env_remove("MOZART_CLONE")
@@ -98,16 +119,15 @@ impl House {
         command
     }
 
-    /// Runs the program to its end.
-    pub(crate) fn mozart(&self, args: &[&str]) -> Output {
-        self.command(args).stdin(Stdio::null()).output().unwrap()
-    }
-
     /// Starts the conductor and waits until it answers.
     pub(crate) fn start(&mut self) {
+        self.start_by(self.command(&["start", "--foreground"]));
+    }
+
+    /// As [`Self::start`], by a command that becomes the conductor.
+    pub(crate) fn start_by(&mut self, mut command: Command) {
         assert!(self.conductor.is_none(), "it runs already");
         let log = File::options().create(true).append(true).open(self.path("conductor.log")).unwrap();
-        let mut command = self.command(&["start", "--foreground"]);
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap();
         let pid = child.id();
         self.conductor = Some(child);
@@ -128,10 +148,6 @@ impl House {
     #[track_caller]
     pub(crate) fn pid(&self) -> u32 {
         self.conductor.as_ref().expect("the conductor of this house runs").id()
-    }
-
-    pub(crate) fn client(&self) -> Client {
-        Client::connect(self.path("sock"), CONNECT_TIMEOUT).unwrap()
     }
 
     /// Calls a method on a connection of its own.
@@ -159,12 +175,6 @@ impl House {
     #[track_caller]
     pub(crate) fn status(&self, job: &str) -> Value {
         self.call("job.status", json!({ "job_id": job }))
-    }
-
-    /// The status word of a job, as people see it: also `pausing`, `cancelling`, `failing`.
-    #[track_caller]
-    pub(crate) fn word(&self, job: &str) -> String {
-        self.status(job)["display_status"].as_str().unwrap_or("").to_owned()
     }
 
     /// One sheet of a job.

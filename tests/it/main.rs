@@ -1,5 +1,7 @@
 //! Tests against the real programs in temporary directories, one file per subject.
 
+#![allow(clippy::unwrap_used)]
+
 mod band;
 mod cli;
 mod descriptors;
@@ -10,5 +12,6 @@ mod house;
 mod jobs;
 mod layers;
 mod pressure;
+mod recovery;
 mod registry;
 mod wait;
