@@ -4,6 +4,8 @@
 //! it runs, it keeps its prompt as `prompt-<sheet>-<nth>`; `$sheet` and `$nth` (which attempt of the
 //! sheet this is, from 1) are set, and `gate NAME` waits for a file in the workspace.
 
+#![allow(clippy::unwrap_used)]
+
 use std::fs;
 use std::path::PathBuf;
 
