@@ -6,16 +6,16 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::exec::{Execution, Input, JobStatus, PauseFlag};
+use crate::exec::{Execution, Input, JobStatus, PauseFlag, Rerun};
 use crate::ids::JobId;
 use crate::rpc::RpcError;
 use crate::store::StoredJob;
 use crate::time::Now;
 
 use super::card::Card;
-use super::core::{Core, Timer};
+use super::core::{Accepted, Core, Timer};
 use super::exchange::Exchange;
-use super::live::{Dirty, Live, records};
+use super::live::{Dirty, Earlier, Live, records};
 use super::messages::{Command, Resumption, Submission};
 
 /// Longest that `job.cancel` waits for the end of what runs.
@@ -67,7 +67,8 @@ impl Core {
             .unwrap_or(0);
         let (exec, continued) = self.execution(now, &submission);
         let mut message = format!("Job queued (concurrency limit: {})", self.config.max_concurrent_jobs);
-        if let Some(first) = exec.sheets().iter().find(|sheet| !sheet.state.satisfies()).filter(|_| continued) {
+        if let Some(first) = exec.sheets().iter().find(|sheet| !sheet.state.satisfies()).filter(|_| continued)
+        {
             _ = write!(message, "; continuing from sheet {}", first.num);
         }
         if let Some(remark) = &submission.remark {
@@ -84,18 +85,27 @@ impl Core {
             chain_depth,
             parallel: prepared.score.parallel.enabled,
         });
-        log::info!("job.submitted job_id={id} config_path={:?} sheets={}", card.config_path, exec.sheets().len());
+        log::info!(
+            "job.submitted job_id={id} config_path={:?} sheets={}",
+            card.config_path,
+            exec.sheets().len()
+        );
         let answer = json!({
             "job_id": id.as_str(), "status": "accepted", "message": message,
             "workspace": card.workspace, "fresh": fresh,
         });
-        let dirty = Dirty::everything(exec.sheets().len());
+        let earlier = if continued { Earlier::Continued } else { Earlier::Forgotten };
+        let dirty = Dirty::everything(exec.sheets().len(), earlier);
         let mut live = Live::new(card, prepared, exec, attempt_seq, dirty);
-        if let Some(replaced) = self.forget(&id) {
-            live.watchers = replaced.watchers;
+        let mut replaced = self.forget(&id);
+        if let Some(replaced) = &mut replaced {
+            live.watchers = std::mem::take(&mut replaced.watchers);
+            if continued {
+                live.dirty.attempts.clone_from(&replaced.dirty.attempts);
+            }
         }
         self.enlist(live);
-        self.outbox.accepted.push((id, exchange, answer));
+        self.outbox.accepted.push(Accepted { id, exchange, answer, replaced });
     }
 
     /// The state machine of a submission: a new one, or one that goes on where an earlier run of the
@@ -117,12 +127,14 @@ impl Core {
             },
             (None, None) => return fresh(),
         };
-        if exec.status() == JobStatus::Completed && exec.sheets().iter().any(|sheet| !sheet.state.satisfies()) {
+        if exec.status() == JobStatus::Completed && exec.sheets().iter().any(|sheet| !sheet.state.satisfies())
+        {
             // The score has grown since.
             return fresh();
         }
         // Everything is saved anew, so what follows from this step needs no bookkeeping.
-        _ = exec.step(now, Input::Resume);
+        let rerun = Rerun { start: spec.start_sheet, ..Rerun::default() };
+        _ = exec.step(now, Input::ResumeWith(rerun));
         (exec, true)
     }
 
@@ -177,16 +189,18 @@ impl Core {
         if self.stopping.is_some() {
             return self.rejected(exchange, id.as_str(), "shutdown", "Daemon is shutting down".into());
         }
-        let Resumption { stored, prepared, config_path, .. } = resumption;
+        let Resumption { stored, prepared, config_path, rerun, .. } = resumption;
         if let Some(live) = self.jobs.get_mut(&id) {
             let status = live.exec.status();
             let pausing = status == JobStatus::Running && !live.exec.job().pause_flags.is_empty();
-            if status != JobStatus::Paused && !pausing {
+            // An ended job is still here when it could not be written yet.
+            let stands = matches!(status, JobStatus::Paused | JobStatus::Failed | JobStatus::Cancelled);
+            if !stands && !pausing {
                 let message = not_resumable(&id, status.as_str());
                 return self.rejected(exchange, id.as_str(), "not_resumable", message);
             }
             // A job that still drains goes on with the score that its attempts were made from.
-            if status == JobStatus::Paused {
+            if stands && live.running.is_empty() {
                 live.replace_score(prepared, config_path, now);
             }
         } else {
@@ -202,7 +216,8 @@ impl Core {
                     live
                 }
                 Err(reason) => {
-                    let message = format!("No state found for job '{id}' ({reason}); run it again with --fresh");
+                    let message =
+                        format!("No state found for job '{id}' ({reason}); run it again with --fresh");
                     return self.rejected(exchange, id.as_str(), "state", message);
                 }
             };
@@ -214,7 +229,7 @@ impl Core {
             self.enlist(live);
         }
         log::info!("job.resumed job_id={id}");
-        self.step(now, &id, Input::Resume);
+        self.step(now, &id, Input::ResumeWith(rerun));
         let answer = json!({ "job_id": id.as_str(), "status": "accepted", "message": "Job resume queued" });
         self.outbox.changed.push((exchange, answer));
     }
@@ -283,5 +298,7 @@ pub(crate) fn rejection(id: &str, reason: &str, message: &str) -> Value {
 
 /// Why a job cannot be resumed.
 pub(crate) fn not_resumable(id: &JobId, status: &str) -> String {
-    format!("Score '{id}' is {status}, only PAUSED, PAUSED_AT_CHAIN, FAILED, or CANCELLED scores can be resumed")
+    format!(
+        "Score '{id}' is {status}, only PAUSED, PAUSED_AT_CHAIN, FAILED, or CANCELLED scores can be resumed"
+    )
 }

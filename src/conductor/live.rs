@@ -51,25 +51,41 @@ pub(crate) enum Running {
 pub(crate) struct Dirty {
     pub(crate) job: bool,
     pub(crate) snapshot: bool,
-    /// Drop what earlier runs left in the database first.
-    pub(crate) fresh: bool,
+    /// What earlier runs left in the database goes first.
+    pub(crate) earlier: Earlier,
     pub(crate) sheets: BTreeSet<SheetNo>,
     pub(crate) attempts: Vec<AttemptRecord>,
     /// Something was promised to somebody: must be on the disk, not only in the kernel.
     pub(crate) promised: bool,
 }
 
+/// What becomes of the rows that a job has in the database.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Earlier {
+    /// They are brought up to date.
+    #[default]
+    Stay,
+    /// The sheets are replaced as a whole; the history of attempts stays.
+    Continued,
+    /// Nothing of them is kept.
+    Forgotten,
+}
+
 impl Dirty {
     pub(crate) fn is_clean(&self) -> bool {
-        !self.job && !self.snapshot && !self.fresh && self.sheets.is_empty() && self.attempts.is_empty()
+        !self.job
+            && !self.snapshot
+            && self.earlier == Earlier::Stay
+            && self.sheets.is_empty()
+            && self.attempts.is_empty()
     }
 
-    /// A job whose earlier rows, if any, are replaced as a whole.
-    pub(crate) fn everything(sheets: usize) -> Self {
+    /// Everything of a job, over whatever the database has under its name.
+    pub(crate) fn everything(sheets: usize, earlier: Earlier) -> Self {
         Self {
             job: true,
             snapshot: true,
-            fresh: true,
+            earlier,
             sheets: (0..sheets).map(SheetNo::from_index).collect(),
             attempts: Vec::new(),
             promised: true,
@@ -120,7 +136,13 @@ impl Live {
         }
         self.card = Arc::new(card);
         self.prepared = prepared;
-        self.dirty = Dirty::everything(self.exec.sheets().len());
+        // A fresh run or ends of attempts that could not be written yet are still to be written.
+        let earlier = match self.dirty.earlier {
+            Earlier::Forgotten => Earlier::Forgotten,
+            Earlier::Stay | Earlier::Continued => Earlier::Continued,
+        };
+        let attempts = std::mem::take(&mut self.dirty.attempts);
+        self.dirty = Dirty { attempts, ..Dirty::everything(self.exec.sheets().len(), earlier) };
     }
 
     pub(crate) fn is_over(&self) -> bool {
@@ -169,8 +191,10 @@ impl Live {
         let dirty = &self.dirty;
         let job = || self.id.clone();
         batch.push(Write::UpsertJob(Box::new(self.row())));
-        if dirty.fresh {
-            batch.push(Write::DropState(job()));
+        match dirty.earlier {
+            Earlier::Stay => (),
+            Earlier::Continued => batch.push(Write::DropSheets(job())),
+            Earlier::Forgotten => batch.push(Write::DropState(job())),
         }
         if dirty.snapshot {
             let data = serde_json::to_string(&self.prepared.snapshot).expect("a snapshot is plain data");
@@ -195,8 +219,12 @@ impl Live {
     fn row(&self) -> JobRow {
         let (card, state) = (&self.card, self.exec.job());
         let total = u32::try_from(self.exec.sheets().len()).ok();
-        let mut row =
-            JobRow::new(self.id.clone(), card.config_path.clone(), card.workspace.display().to_string(), card.submitted);
+        let mut row = JobRow::new(
+            self.id.clone(),
+            card.config_path.clone(),
+            card.workspace.display().to_string(),
+            card.submitted,
+        );
         let summary = &mut row.summary;
         summary.status = state.status.as_str().to_owned();
         summary.started_at = state.ledger.started;

@@ -1,8 +1,14 @@
 //! Tests against the real programs in temporary directories, one file per subject.
 
+mod band;
 mod cli;
+mod descriptors;
 mod examples;
 mod fuzz_corpus;
 mod guard;
+mod house;
+mod jobs;
 mod layers;
+mod pressure;
+mod registry;
 mod wait;

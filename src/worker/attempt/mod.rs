@@ -124,7 +124,10 @@ impl Worker {
         let sheet = &prepared.plan.sheets[key.sheet.index()];
         let choice = index.checked_sub(1).and_then(|at| sheet.fallbacks.get(at)).unwrap_or(&sheet.instrument);
         let Some(profile) = prepared.profiles.get(&choice.name) else {
-            let message = format!("there is no instrument `{}`; see docs/instruments.md for what is built in", choice.name);
+            let message = format!(
+                "there is no instrument `{}`; see docs/instruments.md for what is built in",
+                choice.name
+            );
             return failed(ErrorCode::E505, message);
         };
         let attempt = Attempt {
@@ -229,9 +232,18 @@ impl Attempt<'_> {
                 .map_err(|error| not_started(&format!("cannot write {}: {error}", prompt_file.display())))?;
         }
         let config = &self.choice.config;
+        let mut argv = invocation.argv;
+        if let Some(nice) = config.nice.filter(|&nice| nice > 0) {
+            // `nice` becomes the program, so pid and signals are those of the program.
+            let path = self.worker.ours.get("PATH").map(String::as_str);
+            let program = instrument::find_program("nice", path, &cwd).ok_or_else(|| {
+                not_started("`nice` is not on PATH; remove `nice` from the instrument's settings")
+            })?;
+            argv.splice(0..0, [program.display().to_string(), "-n".to_owned(), nice.to_string()]);
+        }
         let stale = &self.prepared.score.stale_detection;
         let spec = Spec {
-            argv: invocation.argv,
+            argv,
             cwd,
             env: invocation.env,
             stdin: match invocation.stdin {
