@@ -10,6 +10,7 @@ pub mod checkpoint;
 pub mod classify;
 pub mod config;
 pub mod exec;
+pub mod fleet;
 pub mod ndjson;
 pub mod plan;
 pub mod pressure;
