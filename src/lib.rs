@@ -16,6 +16,7 @@ pub mod plan;
 pub mod pressure;
 pub mod rpc;
 pub mod sched;
+pub mod schema;
 pub mod score;
 pub mod template;
 

@@ -55,7 +55,8 @@ impl Attempt<'_> {
                 SheetState::Completed { .. } => match self.stored_result(sheet) {
                     Some(text) => cut(&redact(&text), limit),
                     None => {
-                        warnings.push(format!("the output of sheet {num} is gone; it is left out of the prompt"));
+                        warnings
+                            .push(format!("the output of sheet {num} is gone; it is left out of the prompt"));
                         continue;
                     }
                 },
@@ -87,7 +88,9 @@ impl Attempt<'_> {
         while let Some(num) = open.pop() {
             if seen.insert(num) {
                 wanted.insert(num);
-                open.extend(self.prepared.plan.sheets.get(num.index()).into_iter().flat_map(|sheet| &sheet.after));
+                open.extend(
+                    self.prepared.plan.sheets.get(num.index()).into_iter().flat_map(|sheet| &sheet.after),
+                );
             }
         }
         wanted.remove(&self.sheet.num);
@@ -134,13 +137,17 @@ impl Attempt<'_> {
         for path in found.into_iter().take(MAX_FILES) {
             let size = fs::metadata(&path).map_or(0, |meta| meta.len());
             if size > left {
-                warnings.push(format!("capture_files: {} is left out, 1 MiB in all is the limit", path.display()));
+                warnings.push(format!(
+                    "capture_files: {} is left out, 1 MiB in all is the limit",
+                    path.display()
+                ));
                 continue;
             }
             match fs::read_to_string(&path) {
                 Ok(text) => {
                     left -= size;
-                    files.push((Item::Str(path.display().to_string()), Item::Str(cut(&redact(&text), limit))));
+                    files
+                        .push((Item::Str(path.display().to_string()), Item::Str(cut(&redact(&text), limit))));
                 }
                 Err(error) => warnings.push(format!("capture_files: {}: {error}", path.display())),
             }

@@ -124,7 +124,10 @@ impl Worker {
         let sheet = &prepared.plan.sheets[key.sheet.index()];
         let choice = index.checked_sub(1).and_then(|at| sheet.fallbacks.get(at)).unwrap_or(&sheet.instrument);
         let Some(profile) = prepared.profiles.get(&choice.name) else {
-            let message = format!("there is no instrument `{}`; see docs/instruments.md for what is built in", choice.name);
+            let message = format!(
+                "there is no instrument `{}`; see docs/instruments.md for what is built in",
+                choice.name
+            );
             return failed(ErrorCode::E505, message);
         };
         let attempt = Attempt {

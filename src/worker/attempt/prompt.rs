@@ -7,8 +7,8 @@ use std::time::Duration;
 use crate::classify::ErrorCode;
 use crate::exec::{Failure, Mode, Order};
 use crate::score::{Extension, Injection, InjectionKind, InjectionSource};
-use crate::template::prompt::{PromptParts, assemble, default_body, measure};
 use crate::template;
+use crate::template::prompt::{PromptParts, assemble, default_body, measure};
 
 use super::Attempt;
 use super::rules::Rules;
@@ -54,7 +54,10 @@ impl Attempt<'_> {
         let body = match &score.prompt.template {
             Some(template) => template::render(template, &self.vars).map_err(|error| {
                 let place = error.line.map_or_else(String::new, |line| format!(" (template line {line})"));
-                refusal(ErrorCode::E304, format!("the prompt template does not render: {}{place}", error.message))
+                refusal(
+                    ErrorCode::E304,
+                    format!("the prompt template does not render: {}{place}", error.message),
+                )
             })?,
             None => {
                 let items = (self.sheet.start_item, self.sheet.end_item);
@@ -124,7 +127,11 @@ impl Attempt<'_> {
             Err(error) => {
                 warnings.push(format!("injection {} is left out: {error}", path.display()));
                 if injection.kind != InjectionKind::Context {
-                    log::error!("attempt.injection_missing attempt={} path={:?}", self.key, path.display().to_string());
+                    log::error!(
+                        "attempt.injection_missing attempt={} path={:?}",
+                        self.key,
+                        path.display().to_string()
+                    );
                 }
                 return;
             }
@@ -156,7 +163,9 @@ impl Attempt<'_> {
             .filter_map(|extension| match extension {
                 Extension::Text(text) => Some(text.clone()),
                 Extension::File(path) => read_file(path)
-                    .map_err(|error| warnings.push(format!("extension {} is left out: {error}", path.display())))
+                    .map_err(|error| {
+                        warnings.push(format!("extension {} is left out: {error}", path.display()))
+                    })
                     .ok(),
             })
             .collect()

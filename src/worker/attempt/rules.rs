@@ -36,7 +36,10 @@ impl Rules {
             .map(|rule| Requirement {
                 rule_type: rule.kind.as_str().to_owned(),
                 description: rule.description.clone(),
-                path: rule.path.as_ref().map(|path| expand_path(path, &attempt.vars).unwrap_or_else(|_| path.clone())),
+                path: rule
+                    .path
+                    .as_ref()
+                    .map(|path| expand_path(path, &attempt.vars).unwrap_or_else(|_| path.clone())),
                 pattern: rule.pattern.clone(),
                 command: rule.command.clone(),
             })
@@ -77,9 +80,10 @@ fn convert(rule: &score::Rule) -> Rule {
         score::RuleKind::ContentRegex => RuleKind::ContentRegex,
         score::RuleKind::CommandSucceeds => RuleKind::CommandSucceeds,
     };
-    let command = rule.command.as_ref().map(|command| {
-        if rule.pipefail { format!("set -o pipefail; {command}") } else { command.clone() }
-    });
+    let command = rule
+        .command
+        .as_ref()
+        .map(|command| if rule.pipefail { format!("set -o pipefail; {command}") } else { command.clone() });
     Rule {
         path: rule.path.clone(),
         pattern: rule.pattern.clone(),
