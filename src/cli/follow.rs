@@ -84,6 +84,9 @@ pub(crate) fn line(event: Doc<'_>, style: Style) -> String {
     if let Some(seconds) = data.number("delay_seconds") {
         detail.push(format!("in {}", format::wait(seconds)));
     }
+    if let (Some(done), Some(total)) = (data.get("completed").as_u64(), data.get("total").as_u64()) {
+        detail.push(format!("{done}/{total}"));
+    }
     for key in ["reason", "error_message"] {
         if !data.text(key).is_empty() {
             detail.push(format::one_line(data.text(key), Some(200)));

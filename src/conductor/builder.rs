@@ -255,6 +255,7 @@ impl Builder {
             dispatch_at: None,
             shed: super::shed::Shedding::default(),
             stopping: None,
+            again: false,
             adopted: 0,
             sweeping: 0,
             outbox: Outbox::default(),

@@ -6,16 +6,16 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::exec::{Execution, Input, JobStatus, PauseFlag};
+use crate::exec::{Execution, Input, JobStatus, PauseFlag, Rerun};
 use crate::ids::JobId;
 use crate::rpc::RpcError;
 use crate::store::StoredJob;
 use crate::time::Now;
 
 use super::card::Card;
-use super::core::{Core, Timer};
+use super::core::{Accepted, Core, Timer};
 use super::exchange::Exchange;
-use super::live::{Dirty, Live, records};
+use super::live::{Dirty, Earlier, Live, records};
 use super::messages::{Command, Resumption, Submission};
 
 /// Longest that `job.cancel` waits for the end of what runs.
@@ -94,13 +94,18 @@ impl Core {
             "job_id": id.as_str(), "status": "accepted", "message": message,
             "workspace": card.workspace, "fresh": fresh,
         });
-        let dirty = Dirty::everything(exec.sheets().len());
+        let earlier = if continued { Earlier::Continued } else { Earlier::Forgotten };
+        let dirty = Dirty::everything(exec.sheets().len(), earlier);
         let mut live = Live::new(card, prepared, exec, attempt_seq, dirty);
-        if let Some(replaced) = self.forget(&id) {
-            live.watchers = replaced.watchers;
+        let mut replaced = self.forget(&id);
+        if let Some(replaced) = &mut replaced {
+            live.watchers = std::mem::take(&mut replaced.watchers);
+            if continued {
+                live.dirty.attempts.clone_from(&replaced.dirty.attempts);
+            }
         }
         self.enlist(live);
-        self.outbox.accepted.push((id, exchange, answer));
+        self.outbox.accepted.push(Accepted { id, exchange, answer, replaced });
     }
 
     /// The state machine of a submission: a new one, or one that goes on where an earlier run of the
@@ -128,7 +133,8 @@ impl Core {
             return fresh();
         }
         // Everything is saved anew, so what follows from this step needs no bookkeeping.
-        _ = exec.step(now, Input::Resume);
+        let rerun = Rerun { start: spec.start_sheet, ..Rerun::default() };
+        _ = exec.step(now, Input::ResumeWith(rerun));
         (exec, true)
     }
 
@@ -183,16 +189,18 @@ impl Core {
         if self.stopping.is_some() {
             return self.rejected(exchange, id.as_str(), "shutdown", "Daemon is shutting down".into());
         }
-        let Resumption { stored, prepared, config_path, .. } = resumption;
+        let Resumption { stored, prepared, config_path, rerun, .. } = resumption;
         if let Some(live) = self.jobs.get_mut(&id) {
             let status = live.exec.status();
             let pausing = status == JobStatus::Running && !live.exec.job().pause_flags.is_empty();
-            if status != JobStatus::Paused && !pausing {
+            // An ended job is still here when it could not be written yet.
+            let stands = matches!(status, JobStatus::Paused | JobStatus::Failed | JobStatus::Cancelled);
+            if !stands && !pausing {
                 let message = not_resumable(&id, status.as_str());
                 return self.rejected(exchange, id.as_str(), "not_resumable", message);
             }
             // A job that still drains goes on with the score that its attempts were made from.
-            if status == JobStatus::Paused {
+            if stands && live.running.is_empty() {
                 live.replace_score(prepared, config_path, now);
             }
         } else {
@@ -221,7 +229,7 @@ impl Core {
             self.enlist(live);
         }
         log::info!("job.resumed job_id={id}");
-        self.step(now, &id, Input::Resume);
+        self.step(now, &id, Input::ResumeWith(rerun));
         let answer = json!({ "job_id": id.as_str(), "status": "accepted", "message": "Job resume queued" });
         self.outbox.changed.push((exchange, answer));
     }
@@ -252,7 +260,8 @@ impl Core {
 
     fn watch(&mut self, id: &JobId, from_seq: Option<u64>, exchange: Exchange) {
         if let Some(live) = self.jobs.get_mut(id) {
-            if let Err((exchange, error)) = self.audience.join(&mut live.watchers, from_seq, exchange) {
+            if let Err(refused) = self.audience.join(&mut live.watchers, from_seq, exchange) {
+                let (exchange, error) = *refused;
                 self.outbox.answers.push((exchange, Err(error)));
             }
             return;

@@ -71,6 +71,8 @@ pub(crate) struct Core {
     pub(super) dispatch_at: Option<Mono>,
     pub(super) shed: super::shed::Shedding,
     pub(super) stopping: Option<Stopping>,
+    /// The end of this turn made room for something that no event will announce.
+    pub(super) again: bool,
     pub(super) adopted: usize,
     pub(super) sweeping: usize,
     pub(super) outbox: Outbox,
@@ -91,10 +93,14 @@ pub(super) enum Timer {
     Job(JobId),
     /// A `job.cancel` has waited long enough.
     CancelWait(JobId),
+    /// An attempt that was asked to end has had its grace.
+    Grace(JobId, AttemptNo),
     /// Try the locks of adopted attempts.
     Adopted,
     /// Write again what could not be written.
     Registry,
+    /// Jobs that were paused for pressure too often have waited long enough.
+    Relief,
     /// Running attempts have had their time in a graceful stop.
     StopDeadline,
     /// Something that is shown (failure rate, rate limits) is over by now.
@@ -115,13 +121,22 @@ pub(super) struct Stopping {
 pub(super) struct Outbox {
     pub(super) answers: Vec<(Exchange, Answer)>,
     /// Submissions that are acknowledged only when they are on the disk.
-    pub(super) accepted: Vec<(JobId, Exchange, Value)>,
+    pub(super) accepted: Vec<Accepted>,
     /// Commands that act even when they cannot be written; their answer then says so.
     pub(super) changed: Vec<(Exchange, Value)>,
     pub(super) orders: Vec<(JobId, Order)>,
     pub(super) ends: Vec<(JobId, AttemptNo)>,
     pub(super) events: Vec<(JobId, JobEvent)>,
     pub(super) released: Vec<JobId>,
+}
+
+/// A submission that waits for the commit.
+pub(super) struct Accepted {
+    pub(super) id: JobId,
+    pub(super) exchange: Exchange,
+    pub(super) answer: Value,
+    /// The paused job that it replaces, which comes back when the commit fails.
+    pub(super) replaced: Option<Live>,
 }
 
 /// Where events come from.
@@ -135,7 +150,8 @@ impl Core {
     /// Runs until a stop is complete.
     pub(crate) fn run(mut self, inlets: &Inlets) {
         while !self.is_stopped() {
-            let woken = self.wait(inlets);
+            let again = std::mem::take(&mut self.again);
+            let woken = if again { None } else { self.wait(inlets) };
             let started = Instant::now();
             let now = self.clock.now();
             let kind = woken.as_ref().map_or("timer", Woken::name);
@@ -229,8 +245,10 @@ impl Core {
                     self.step(now, &id, Input::Tick);
                 }
                 Timer::CancelWait(id) => self.cancel_waited(now, &id),
+                Timer::Grace(id, attempt) => self.end_attempt(&id, attempt),
                 Timer::Adopted => self.try_adopted(now),
                 Timer::Registry => self.registry.retry_now(),
+                Timer::Relief => self.relieve(now),
                 Timer::StopDeadline => self.stop_deadline(now),
                 Timer::Figures => self.publish_figures(now),
             }
@@ -330,19 +348,20 @@ impl Core {
             Some(Running::Adopted(adopted, _)) => {
                 self.errand(Errand::End(Arc::clone(adopted)));
             }
-            Some(Running::Sweeping(_)) => (),
-            None => self.end_unstarted(id, attempt),
+            Some(Running::Sweeping(_)) | None => (),
         }
     }
 
-    /// An attempt that was not handed out, because its order could not be written, will not be.
-    fn end_unstarted(&mut self, id: &JobId, attempt: AttemptNo) {
-        let waiting = |(job, order): &(JobId, Order)| job == id && order.attempt == attempt;
-        let Some(at) = self.outbox.orders.iter().position(waiting) else { return };
-        let (_, order) = self.outbox.orders.swap_remove(at);
-        let key = AttemptKey { job: id.clone(), sheet: order.sheet, attempt };
-        let now = self.clock.now();
-        self.reported(now, &key, Box::new(crate::worker::attempt::ended()));
+    /// Attempts that were not handed out, because their orders could not be written, and are to end
+    /// will never start. Before the commit, so that everything that follows is part of this turn.
+    pub(super) fn end_unstarted(&mut self, now: Now) {
+        for (id, attempt) in self.outbox.ends.clone() {
+            let waiting = |(job, order): &(JobId, Order)| *job == id && order.attempt == attempt;
+            let Some(at) = self.outbox.orders.iter().position(waiting) else { continue };
+            let (job, order) = self.outbox.orders.swap_remove(at);
+            let key = AttemptKey { job, sheet: order.sheet, attempt };
+            self.reported(now, &key, Box::new(crate::worker::attempt::ended()));
+        }
     }
 
     pub(super) fn errand(&self, errand: Errand) {

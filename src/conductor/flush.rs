@@ -10,17 +10,21 @@ use crate::ids::JobId;
 use crate::time::Now;
 use crate::worker::attempt::{Task, TaskKind, not_started};
 
-use super::core::{Core, Timer};
+use super::core::{Accepted, Core, Timer};
 use super::exchange::Exchange;
-use super::live::{Dirty, Running};
+use super::live::{Dirty, Live, Running};
 use super::messages::Answer;
 use super::view::Ended;
 
+/// Grace of an attempt that we end, unless its score sets `kill_grace_seconds`; a second TERM then
+/// skips what is left of the guard's own, which is meant for timeouts.
+const END_GRACE: Duration = Duration::from_secs(2);
 /// After this a failure does not count any more.
 const FAILURE_WINDOW: Duration = Duration::from_secs(61);
 
 impl Core {
     pub(super) fn flush(&mut self, now: Now) {
+        self.end_unstarted(now);
         self.unsettled.extend(self.touched.iter().cloned());
         self.commit(now);
         self.publish(now);
@@ -30,6 +34,9 @@ impl Core {
         }
         for (id, attempt) in std::mem::take(&mut self.outbox.ends) {
             self.end_attempt(&id, attempt);
+            if self.jobs.get(&id).is_some_and(|live| live.has_usual_grace(attempt)) {
+                self.arm(now.mono.after(END_GRACE), Timer::Grace(id, attempt));
+            }
         }
         for id in std::mem::take(&mut self.outbox.released) {
             if let Some(live) = self.jobs.get_mut(&id)
@@ -37,6 +44,7 @@ impl Core {
             {
                 live.permit = None;
                 self.sched.deregister(&id);
+                self.again |= !self.queue.is_empty();
             }
         }
         self.retire_ended(now);
@@ -64,6 +72,8 @@ impl Core {
         }
         match self.store.commit(&batch, promised) {
             Ok(()) => {
+                // What was held back while nothing could be written may start now.
+                self.again |= self.registry.is_failing();
                 self.registry.succeeded();
                 for id in &self.unsettled {
                     if let Some(live) = self.jobs.get_mut(id) {
@@ -87,10 +97,16 @@ impl Core {
 
     /// A submission that is not on the disk was never accepted.
     fn refuse_accepted(&mut self) {
-        for (id, exchange, _) in std::mem::take(&mut self.outbox.accepted) {
-            self.forget(&id);
+        for Accepted { id, exchange, replaced, .. } in std::mem::take(&mut self.outbox.accepted) {
+            let refused = self.forget(&id);
             self.touched.remove(&id);
-            self.view.withdraw(&id);
+            match (replaced, refused) {
+                (Some(mut before), Some(refused)) => {
+                    before.watchers = refused.watchers;
+                    self.enlist(before);
+                }
+                _ => self.view.withdraw(&id),
+            }
             self.outbox.orders.retain(|(job, _)| *job != id);
             self.outbox.events.retain(|(job, _)| *job != id);
             let message = format!("Cannot record job '{id}': {}", self.registry.error());
@@ -135,8 +151,8 @@ impl Core {
         for (id, event) in std::mem::take(&mut self.outbox.events) {
             self.audience.publish(now, &id, event, self.jobs.get_mut(&id).map(|live| &mut live.watchers));
         }
-        for (_, exchange, value) in std::mem::take(&mut self.outbox.accepted) {
-            self.answer(exchange, Ok(value));
+        for Accepted { exchange, answer, .. } in std::mem::take(&mut self.outbox.accepted) {
+            self.answer(exchange, Ok(answer));
         }
         self.tell_changes();
         for (exchange, answer) in std::mem::take(&mut self.outbox.answers) {
@@ -201,12 +217,29 @@ impl Core {
                 self.unsettled.insert(id);
             }
         }
+        if self.registry.is_failing() {
+            self.answer_cancels();
+        }
         self.tell_changes();
+    }
+
+    /// Jobs that are over but cannot be written stay in memory; who cancelled them need not wait.
+    fn answer_cancels(&mut self) {
+        let over = |live: &&mut Live| live.is_over() && live.running.is_empty();
+        for live in self.jobs.values_mut().filter(over) {
+            let cancelled = live.exec.status() == JobStatus::Cancelled;
+            for (due, exchange) in live.cancel_waiters.drain(..) {
+                self.timers.remove(&(due, Timer::CancelWait(live.id.clone())));
+                self.outbox.changed.push((exchange, json!({ "cancelled": cancelled })));
+            }
+        }
     }
 
     /// The view, the audience and the memory of a job that ended.
     fn retire(&mut self, now: Now, id: &JobId) {
         let Some(mut live) = self.forget(id) else { return };
+        // Its permit is free for the next job.
+        self.again |= !self.queue.is_empty();
         let status = live.exec.status();
         for (due, exchange) in live.cancel_waiters.drain(..) {
             self.timers.remove(&(due, Timer::CancelWait(id.clone())));

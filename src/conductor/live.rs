@@ -4,9 +4,9 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::checkpoint::{JobRecord, SheetRecord};
-use crate::exec::{AttemptRecord, EndReason, Execution, Sheet};
+use crate::exec::{AttemptRecord, EndReason, Ending, Execution, Sheet};
 use crate::executor::{Adopted, Control, Taken};
-use crate::ids::{AttemptNo, JobId, SheetNo};
+use crate::ids::{AttemptNo, JobId, SheetNo, Token};
 use crate::store::{JobRow, StoredJob, Write};
 use crate::time::{Mono, Now};
 use crate::worker::Permit;
@@ -51,25 +51,41 @@ pub(crate) enum Running {
 pub(crate) struct Dirty {
     pub(crate) job: bool,
     pub(crate) snapshot: bool,
-    /// Drop what earlier runs left in the database first.
-    pub(crate) fresh: bool,
+    /// What earlier runs left in the database goes first.
+    pub(crate) earlier: Earlier,
     pub(crate) sheets: BTreeSet<SheetNo>,
     pub(crate) attempts: Vec<AttemptRecord>,
     /// Something was promised to somebody: must be on the disk, not only in the kernel.
     pub(crate) promised: bool,
 }
 
+/// What becomes of the rows that a job has in the database.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Earlier {
+    /// They are brought up to date.
+    #[default]
+    Stay,
+    /// The sheets are replaced as a whole; the history of attempts stays.
+    Continued,
+    /// Nothing of them is kept.
+    Forgotten,
+}
+
 impl Dirty {
     pub(crate) fn is_clean(&self) -> bool {
-        !self.job && !self.snapshot && !self.fresh && self.sheets.is_empty() && self.attempts.is_empty()
+        !self.job
+            && !self.snapshot
+            && self.earlier == Earlier::Stay
+            && self.sheets.is_empty()
+            && self.attempts.is_empty()
     }
 
-    /// A job whose earlier rows, if any, are replaced as a whole.
-    pub(crate) fn everything(sheets: usize) -> Self {
+    /// Everything of a job, over whatever the database has under its name.
+    pub(crate) fn everything(sheets: usize, earlier: Earlier) -> Self {
         Self {
             job: true,
             snapshot: true,
-            fresh: true,
+            earlier,
             sheets: (0..sheets).map(SheetNo::from_index).collect(),
             attempts: Vec::new(),
             promised: true,
@@ -120,7 +136,13 @@ impl Live {
         }
         self.card = Arc::new(card);
         self.prepared = prepared;
-        self.dirty = Dirty::everything(self.exec.sheets().len());
+        // A fresh run or ends of attempts that could not be written yet are still to be written.
+        let earlier = match self.dirty.earlier {
+            Earlier::Forgotten => Earlier::Forgotten,
+            Earlier::Stay | Earlier::Continued => Earlier::Continued,
+        };
+        let attempts = std::mem::take(&mut self.dirty.attempts);
+        self.dirty = Dirty { attempts, ..Dirty::everything(self.exec.sheets().len(), earlier) };
     }
 
     pub(crate) fn is_over(&self) -> bool {
@@ -138,6 +160,17 @@ impl Live {
         self.exec.sheet(sheet)?.state.active()?.ending
     }
 
+    /// Whether the attempt of a sheet was asked to end, by itself or with its job.
+    pub(crate) fn is_ending(&self, sheet: SheetNo) -> bool {
+        let whole = self.exec.job().ending.as_ref().is_some_and(Ending::ends_attempts);
+        whole || self.ending_of(sheet).is_some()
+    }
+
+    /// The mark of the attempt of a sheet.
+    pub(crate) fn token_of(&self, sheet: SheetNo) -> Option<Token> {
+        Some(self.exec.sheet(sheet)?.state.active()?.token.clone())
+    }
+
     /// The sheet that an attempt runs for.
     pub(crate) fn sheet_of(&self, attempt: AttemptNo) -> Option<SheetNo> {
         self.exec.active().find(|(_, active)| *active == attempt).map(|(sheet, _)| sheet)
@@ -146,6 +179,14 @@ impl Live {
     /// Position of the instrument that a sheet runs on.
     pub(crate) fn instrument_index(&self, sheet: SheetNo) -> usize {
         self.exec.sheet(sheet).map_or(0, |sheet| sheet.ledger.instrument_index as usize)
+    }
+
+    /// Whether the score leaves the grace of this attempt to us.
+    pub(crate) fn has_usual_grace(&self, attempt: AttemptNo) -> bool {
+        let Some(sheet) = self.sheet_of(attempt) else { return false };
+        let plan = &self.prepared.plan.sheets[sheet.index()];
+        let fallback = self.instrument_index(sheet).checked_sub(1).and_then(|at| plan.fallbacks.get(at));
+        fallback.unwrap_or(&plan.instrument).config.kill_grace_seconds.is_none()
     }
 
     /// The other sheets as a prompt may quote them; empty when the score does not quote any.
@@ -169,8 +210,10 @@ impl Live {
         let dirty = &self.dirty;
         let job = || self.id.clone();
         batch.push(Write::UpsertJob(Box::new(self.row())));
-        if dirty.fresh {
-            batch.push(Write::DropState(job()));
+        match dirty.earlier {
+            Earlier::Stay => (),
+            Earlier::Continued => batch.push(Write::DropSheets(job())),
+            Earlier::Forgotten => batch.push(Write::DropState(job())),
         }
         if dirty.snapshot {
             let data = serde_json::to_string(&self.prepared.snapshot).expect("a snapshot is plain data");

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::exec::AttemptReport;
+use crate::exec::{AttemptReport, Rerun};
 use crate::executor::{Found, Taken};
 use crate::ids::{AttemptKey, JobId};
 use crate::rpc::RpcError;
@@ -68,6 +68,8 @@ pub(crate) struct Resumption {
     pub(crate) prepared: Arc<Prepared>,
     /// Where the score is from now on, when that changes.
     pub(crate) config_path: Option<String>,
+    /// Which sheets run again.
+    pub(crate) rerun: Rerun,
 }
 
 /// Answer of one call.

@@ -11,7 +11,7 @@ use std::sync::atomic::Ordering;
 
 use crate::config::Recovery;
 use crate::exec::{AttemptRecord, AttemptReport, Evidence, Input, JobStatus, Outcome, PauseFlag};
-use crate::executor::{self, Found, Leftovers, Taken};
+use crate::executor::{self, Adopted, Found, Leftovers, Taken};
 use crate::guard::record::Exit;
 use crate::ids::{AttemptKey, JobId};
 use crate::store::{StoredJob, Write};
@@ -126,8 +126,9 @@ impl Core {
         let instrument = live.exec.instrument(record.sheet).clone();
         self.sched.adopted(id, record.sheet, &instrument);
         let found = executor::examine(&dir, &record.token).unwrap_or_else(|error| {
+            // Not knowing is no reason to start it a second time: its lock is tried until it answers.
             log::error!("attempt.unreadable attempt={key} error={:?}", error.to_string());
-            (Found::NeverStarted, None)
+            (Found::Held(Adopted::unseen(&dir, &record.token)), None)
         });
         match found {
             (Found::Held(adopted), _) => {
@@ -137,7 +138,12 @@ impl Core {
                 tally.adopted += 1;
                 self.adopted += 1;
                 let guard = adopted.guard_pid();
-                self.place(&key, Running::Adopted(Arc::new(adopted), guard));
+                let adopted = Arc::new(adopted);
+                self.place(&key, Running::Adopted(Arc::clone(&adopted), guard));
+                if self.jobs.get(id).is_some_and(|live| live.is_ending(key.sheet)) {
+                    // Whether the guard was told before our predecessor died is not known.
+                    self.errand(Errand::End(adopted));
+                }
                 false
             }
             (Found::Over(exit), taken) => self.judge(now, &key, exit, taken),
@@ -170,13 +176,16 @@ impl Core {
             Recovery::Adopt | Recovery::Resume | Recovery::Fail => (),
         }
         let Some(live) = self.jobs.get(id) else { return };
-        if live.exec.job().pause_flags.contains(&PauseFlag::Shutdown) {
-            if self.config.auto_resume {
-                self.step(now, id, Input::Unpause(PauseFlag::Shutdown));
+        let ours: Vec<PauseFlag> =
+            live.exec.job().pause_flags.iter().copied().filter(|flag| *flag != PauseFlag::User).collect();
+        if self.config.auto_resume {
+            // What a person paused stays paused. Pressure, if it still is there, is met anew.
+            for flag in ours {
+                self.step(now, id, Input::Unpause(flag));
             }
-        } else if live.exec.status() == JobStatus::Paused {
-            tally.paused += 1;
         }
+        tally.paused +=
+            usize::from(self.jobs.get(id).is_some_and(|live| live.exec.status() == JobStatus::Paused));
     }
 
     fn orphan_message(&self) -> String {
@@ -186,12 +195,13 @@ impl Core {
     /// Hands the record of an ended attempt to a sheet worker. Says whether it counts as interrupted.
     fn judge(&mut self, now: Now, key: &AttemptKey, exit: Exit, taken: Option<Taken>) -> bool {
         let Some(live) = self.jobs.get(&key.job) else { return false };
-        if exit.killed_by.as_deref() == Some("term") && live.ending_of(key.sheet).is_none() {
+        if exit.killed_by.as_deref() == Some("term") && !live.is_ending(key.sheet) {
             // A TERM that no committed request explains: somebody ended the guard from outside.
             self.place(key, Running::Sweeping(taken));
             self.reported(now, key, Box::new(interrupted("ended by a signal that nobody asked for")));
             return true;
         }
+        let Some(token) = live.token_of(key.sheet) else { return false };
         let control = executor::Control::new();
         let task = Task {
             key: key.clone(),
@@ -199,7 +209,7 @@ impl Core {
             sheets: Vec::new(),
             permit: live.permit.clone(),
             control: control.clone(),
-            kind: TaskKind::Judge { exit, instrument_index: live.instrument_index(key.sheet) },
+            kind: TaskKind::Judge { exit, instrument_index: live.instrument_index(key.sheet), token },
         };
         self.place(key, Running::Judging(control, taken));
         self.hand_over(now, task);

@@ -43,8 +43,15 @@ impl Registry {
         }
     }
 
-    /// A commit failed; says when to try again.
+    /// A commit failed; says when to try again. A try that a command asked for before the next one
+    /// was due does not put that one off.
     pub(super) fn failed(&mut self, now: Now, error: String) -> Mono {
+        if let Some(failing) = &mut self.failing
+            && let Some(due) = failing.due
+        {
+            failing.error = error;
+            return due;
+        }
         let tries = self.failing.as_ref().map_or(0, |failing| failing.tries);
         if tries == 0 {
             log::error!("registry.write_failed error={error:?}");
@@ -71,10 +78,16 @@ mod tests {
     fn tries_come_after_1_5_and_30_seconds() {
         let mut registry = Registry::default();
         let now = Now { mono: Mono(0), wall: Wall(0) };
-        let waits: Vec<u64> =
-            (0..4).map(|_| registry.failed(now, "full".into()).since(now.mono).as_secs()).collect();
+        let mut fail = || {
+            registry.retry_now();
+            registry.failed(now, "full".into()).since(now.mono).as_secs()
+        };
+        let waits: Vec<u64> = (0..4).map(|_| fail()).collect();
         assert_eq!(waits, [1, 5, 30, 30]);
         assert!(registry.is_failing() && !registry.may_try());
+        let later = Now { mono: Mono(1000), ..now };
+        let due = registry.failed(later, "full".into());
+        assert_eq!(due.since(now.mono).as_secs(), 30, "a command does not put off the next try");
         registry.retry_now();
         assert!(registry.may_try());
         registry.succeeded();

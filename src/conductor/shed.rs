@@ -2,16 +2,19 @@
 
 use crate::exec::{Input, JobStatus, PauseFlag};
 use crate::ids::JobId;
-use crate::pressure::{Level, Pressure};
+use crate::pressure::{Chatter, Level, Pressure, Relief};
 use crate::time::Now;
 
-use super::core::Core;
+use super::core::{Core, Timer};
+use super::live::Live;
 
 /// What was shed so far.
 #[derive(Debug, Default)]
 pub(super) struct Shedding {
     /// The job that was paused at the check before, which was critical.
     paused: Option<JobId>,
+    /// How often jobs were paused.
+    chatter: Chatter,
 }
 
 impl Core {
@@ -23,8 +26,9 @@ impl Core {
             // Nothing is shed because a probe failed: that says nothing about any job.
             Level::Critical if reading.breached().is_empty() => (),
             Level::Critical => self.shed(now),
-            Level::High | Level::Medium => self.shed.paused = None,
-            Level::None | Level::Low => self.relax(now),
+            // Below the level of warnings, whatever dispatch makes of the rest.
+            Level::None | Level::Low | Level::Medium | Level::High if reading.accepting() => self.relax(now),
+            Level::None | Level::Low | Level::Medium | Level::High => self.shed.paused = None,
         }
     }
 
@@ -48,18 +52,33 @@ impl Core {
         log::warn!("monitor.job_shed job_id={id} level=critical");
         self.step(now, &id, Input::Pause { flag: PauseFlag::Pressure, now: true });
         self.shed.paused = Some(id);
+        self.shed.chatter.record(now.mono);
+        self.timers.retain(|(_, timer)| *timer != Timer::Relief);
+    }
+
+    /// Jobs that were paused for pressure go on: at once, or later when that has happened too often.
+    fn relax(&mut self, now: Now) {
+        self.shed.paused = None;
+        if self.paused_for_pressure().is_empty()
+            || self.timers.iter().any(|(_, timer)| *timer == Timer::Relief)
+        {
+            return;
+        }
+        match self.shed.chatter.relief(now.mono) {
+            Relief::AtOnce => self.relieve(now),
+            Relief::After(wait) => self.arm(now.mono.after(wait), Timer::Relief),
+            Relief::ByHand => log::warn!("monitor.needs_attention jobs={:?}", self.paused_for_pressure()),
+        }
+    }
+
+    fn paused_for_pressure(&self) -> Vec<JobId> {
+        let paused = |live: &&Live| live.exec.job().pause_flags.contains(&PauseFlag::Pressure);
+        self.jobs.values().filter(paused).map(|live| live.id.clone()).collect()
     }
 
     /// Jobs that were paused for pressure go on.
-    fn relax(&mut self, now: Now) {
-        self.shed.paused = None;
-        let shed: Vec<JobId> = self
-            .jobs
-            .values()
-            .filter(|live| live.exec.job().pause_flags.contains(&PauseFlag::Pressure))
-            .map(|live| live.id.clone())
-            .collect();
-        for id in shed {
+    pub(super) fn relieve(&mut self, now: Now) {
+        for id in self.paused_for_pressure() {
             self.step(now, &id, Input::Unpause(PauseFlag::Pressure));
         }
     }

@@ -1,6 +1,7 @@
 //! Errands of the side lane: what may block and belongs to no attempt's worker.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::Sender;
 
@@ -8,6 +9,11 @@ use crate::executor::{Adopted, Found, Leftovers, Stray};
 use crate::ids::AttemptKey;
 
 use super::messages::Event;
+
+/// How long a guard may take to write who it is; it needs a millisecond.
+const GUARD_PATIENCE: Duration = Duration::from_secs(2);
+/// Between two looks at it.
+const LOOK: Duration = Duration::from_millis(10);
 
 /// One errand.
 pub(crate) enum Errand {
@@ -36,8 +42,7 @@ pub(crate) fn run(events: &Sender<Event>, errand: Errand) {
             }
         }
         Errand::End(adopted) => {
-            // Nobody to ask means that it has just ended; the next look at its lock tells.
-            _ = adopted.cancel();
+            end_adopted(&adopted);
         }
         Errand::Sweep(key, leftovers) => {
             let alive = leftovers.end();
@@ -47,10 +52,19 @@ pub(crate) fn run(events: &Sender<Event>, errand: Errand) {
     }
 }
 
+/// A guard that was started an instant ago has not written who it is, and cannot be told before.
+/// One that has written it and cannot be told has just ended: the next look at its lock says how.
+fn end_adopted(adopted: &Adopted) {
+    let until = Instant::now() + GUARD_PATIENCE;
+    while !adopted.cancel() && adopted.guard_pid().is_none() && Instant::now() < until {
+        std::thread::park_timeout(LOOK);
+    }
+}
+
 fn end_stray(stray: &Stray) {
     log::warn!("attempt.stray_ended directory={:?}", stray.dir.display().to_string());
     match &stray.found {
-        Found::Held(adopted) => _ = adopted.cancel(),
+        Found::Held(adopted) => end_adopted(adopted),
         Found::Interrupted(leftovers) => {
             let alive = leftovers.end();
             if !alive.is_empty() {

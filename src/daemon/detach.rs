@@ -69,6 +69,9 @@ pub fn launch(brand: Brand, args: &[OsString]) -> io::Result<PipeReader> {
 
 /// Second stage: leads a session of its own, starts the last stage in it and is done.
 pub fn second_stage(brand: Brand, args: &[OsString]) -> io::Result<()> {
+    // What the caller had open would stay open as long as the conductor lives: a lock, a pipe that
+    // somebody reads to its end.
+    crate::guard::close_inherited();
     // Fails only for the leader of a group, which then has no terminal to lose from a script's view;
     // the last stage is in a group of its own either way.
     _ = nix::unistd::setsid();

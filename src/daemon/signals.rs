@@ -3,11 +3,13 @@
 use std::io::{self, Read};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::thread::{self, JoinHandle};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use signal_hook::SigId;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 
 /// A signal that a conductor acts on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +53,10 @@ impl Signals {
             signals.handlers.push(signal_hook::low_level::pipe::register(number, writer)?);
             signals.pipes.push((signal, reader));
         }
+        // A file that reaches its limit is an error of that write, as on a full disk, and not the end
+        // of the conductor. A handler, because programs would inherit that the signal is ignored.
+        let unread = Arc::new(AtomicBool::new(false));
+        signals.handlers.push(signal_hook::flag::register(SIGXFSZ, unread)?);
         Ok(signals)
     }
 

@@ -7,7 +7,9 @@ use serde_json::json;
 
 use super::index::Index;
 use super::out::Out;
-use super::{Effect, EndReason, Ending, Execution, JobStatus, PauseFlag, SheetState, SkipReason, event};
+use super::{
+    Effect, EndReason, Ending, Execution, JobStatus, PauseFlag, Rerun, SheetState, SkipReason, event,
+};
 use crate::ids::SheetNo;
 use crate::time::{Now, Wall};
 
@@ -35,7 +37,7 @@ impl Execution {
         }
     }
 
-    pub(super) fn resume(&mut self, now: Now, out: &mut Out) {
+    pub(super) fn resume(&mut self, now: Now, rerun: Rerun, out: &mut Out) {
         if self.job.ending.is_some() {
             return;
         }
@@ -49,36 +51,19 @@ impl Execution {
                 }
             }
             JobStatus::Paused => {
+                self.reopen(rerun, now.wall, out);
                 self.job.pause_flags.clear();
                 self.job.ledger.run_epoch += 1;
                 out.job();
                 self.queue_if_unpaused("resumed", out);
             }
-            JobStatus::Failed | JobStatus::Cancelled => self.restart(now.wall, out),
+            JobStatus::Failed | JobStatus::Cancelled => self.restart(rerun, now.wall, out),
         }
     }
 
     /// An ended job runs again: what did not succeed is pending with fresh budgets.
-    fn restart(&mut self, at: Wall, out: &mut Out) {
-        for sheet in &mut self.sheets {
-            let again = match &sheet.state {
-                SheetState::Failed { .. } | SheetState::Cancelled { .. } => true,
-                SheetState::Skipped { reason, .. } => *reason == SkipReason::UpstreamFailed,
-                SheetState::Pending
-                | SheetState::Dispatched(_)
-                | SheetState::InProgress(_)
-                | SheetState::Waiting { .. }
-                | SheetState::RetryScheduled { .. }
-                | SheetState::Completed { .. } => false,
-            };
-            if again {
-                let sheet = Arc::make_mut(sheet);
-                sheet.reset();
-                sheet.ledger.last_activity = Some(at);
-                out.sheet(sheet.num);
-            }
-        }
-        self.index = Index::build(&self.spec, &self.sheets);
+    fn restart(&mut self, rerun: Rerun, at: Wall, out: &mut Out) {
+        self.reopen(rerun, at, out);
         self.job.pause_flags = BTreeSet::new();
         self.job.status = JobStatus::Queued;
         let ledger = &mut self.job.ledger;
@@ -88,6 +73,48 @@ impl Execution {
         ledger.run_epoch += 1;
         out.job();
         out.event(event::job("job.queued", json!({ "reason": "resumed" })));
+    }
+
+    /// Makes the sheets pending that run again. Nothing of the job runs.
+    fn reopen(&mut self, rerun: Rerun, at: Wall, out: &mut Out) {
+        let below = |limit: Option<SheetNo>, num: SheetNo| limit.is_some_and(|limit| num < limit);
+        let changed = if rerun.changed { self.changed_and_dependents() } else { BTreeSet::new() };
+        for sheet in &mut self.sheets {
+            let num = sheet.num;
+            let unsuccessful = sheet.state.is_terminal() && !sheet.state.satisfies();
+            let completed = matches!(sheet.state, SheetState::Completed { .. });
+            if !sheet.state.satisfies() && below(rerun.start, num) {
+                let sheet = Arc::make_mut(sheet);
+                sheet.reset();
+                sheet.state = SheetState::Skipped { at, reason: SkipReason::StartSheet };
+                out.sheet(num);
+            } else if (unsuccessful && !below(rerun.from, num)) || (completed && changed.contains(&num)) {
+                let sheet = Arc::make_mut(sheet);
+                sheet.reset();
+                sheet.ledger.last_activity = Some(at);
+                out.sheet(num);
+            }
+        }
+        self.index = Index::build(&self.spec, &self.sheets);
+        // What stays unsuccessful keeps blocking what depends on it.
+        for index in 0..self.sheets.len() {
+            let state = &self.sheets[index].state;
+            if state.is_terminal() && !state.satisfies() {
+                self.cascade(SheetNo::from_index(index), at, out);
+            }
+        }
+    }
+
+    fn changed_and_dependents(&self) -> BTreeSet<SheetNo> {
+        let changed = self.sheets.iter().filter(|sheet| sheet.ledger.changed_since_run);
+        let mut todo: Vec<SheetNo> = changed.map(|sheet| sheet.num).collect();
+        let mut all = BTreeSet::new();
+        while let Some(num) = todo.pop() {
+            if all.insert(num) {
+                todo.extend(self.index.dependents(num));
+            }
+        }
+        all
     }
 
     fn queue_if_unpaused(&mut self, reason: &str, out: &mut Out) {

@@ -101,6 +101,12 @@ pub enum Ending {
 }
 
 impl Ending {
+    /// Whether running attempts are told to end.
+    #[must_use]
+    pub const fn ends_attempts(&self) -> bool {
+        self.reason().is_some()
+    }
+
     /// Why its attempts are ended; `None` when they run to their natural end.
     pub(super) const fn reason(&self) -> Option<EndReason> {
         match self {

@@ -129,16 +129,17 @@ impl Execution {
             Input::Tick => self.tick(now, &mut out),
             Input::Pause { flag, now: at_once } => self.pause(flag, at_once, &mut out),
             Input::Unpause(flag) => self.unpause(flag, &mut out),
-            Input::Resume => self.resume(now, &mut out),
+            Input::Resume => self.resume(now, Rerun::default(), &mut out),
+            Input::ResumeWith(rerun) => self.resume(now, rerun, &mut out),
             Input::Cancel => self.end_job(now, Ending::Cancel, &mut out),
             Input::LimitCleared { instrument } => self.limit_cleared(now, instrument.as_deref(), &mut out),
             Input::FailJob { message } => self.end_job(now, Ending::Fail { message }, &mut out),
             Input::Orphaned { message } => self.orphaned(message, &mut out),
         }
-        self.settle(now, &mut out);
         if self.index.counts.satisfied() > satisfied {
             out.event(event::progress(&self.index.counts, self.sheets.len()));
         }
+        self.settle(now, &mut out);
         if !out.is_empty() {
             self.job.ledger.updated = now.wall;
         }

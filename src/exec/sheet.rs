@@ -198,6 +198,7 @@ impl Sheet {
         ledger.error = None;
         ledger.note = None;
         ledger.previous = None;
+        ledger.changed_since_run = false;
         self.state = SheetState::Pending;
     }
 }

@@ -399,6 +399,8 @@ pub enum Input {
     /// A person resumes: every pause bit is cleared; of an ended job what did not succeed becomes
     /// pending with new budgets. The job is queued again.
     Resume,
+    /// The same, and more sheets run again or fewer.
+    ResumeWith(Rerun),
     /// A person cancels.
     Cancel,
     /// A rate limit of an instrument (and model) is over or was cleared: waiting sheets of it are pending again.
@@ -544,4 +546,15 @@ pub struct JobEvent {
     pub sheet: u32,
     /// Its fields.
     pub data: serde_json::Value,
+}
+
+/// Which sheets a resumed job runs again, beside those that have not run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Rerun {
+    /// Unsuccessful sheets with a lower number stay unsuccessful; `None` = all of them run again.
+    pub from: Option<SheetNo>,
+    /// What has not succeeded of the sheets with a lower number is skipped.
+    pub start: Option<SheetNo>,
+    /// Completed sheets whose part of the score has changed run again, with all that depend on them.
+    pub changed: bool,
 }

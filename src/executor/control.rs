@@ -34,7 +34,10 @@ impl Control {
         let mut state = self.state();
         state.asked = state.asked.saturating_add(1);
         if let Some(guard) = state.guard {
-            _ = process::signal_child(guard, Signal::SIGTERM);
+            // A guard counts both; another signal the second time, because two of the same that
+            // come close together arrive as one.
+            let signal = if state.asked == 1 { Signal::SIGTERM } else { Signal::SIGINT };
+            _ = process::signal_child(guard, signal);
         }
     }
 
@@ -60,6 +63,9 @@ impl Control {
         state.guard = Some(guard);
         if state.asked > 0 {
             _ = process::signal_child(guard, Signal::SIGTERM);
+        }
+        if state.asked > 1 {
+            _ = process::signal_child(guard, Signal::SIGINT);
         }
     }
 

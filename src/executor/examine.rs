@@ -121,6 +121,13 @@ pub struct Adopted {
 }
 
 impl Adopted {
+    /// An attempt of which nothing is known because its directory could not be read. It counts as
+    /// alive: [`Self::try_over`] tells when it can be read.
+    #[must_use]
+    pub fn unseen(dir: &Path, token: &Token) -> Self {
+        Self { dir: dir.to_owned(), token: token.clone() }
+    }
+
     /// Directory of the attempt.
     #[must_use]
     pub fn dir(&self) -> &Path {

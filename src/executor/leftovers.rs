@@ -39,6 +39,13 @@ impl Leftovers {
         Self { mark: mark(token.as_str()), child: lines.child, guard: lines.guard, session: None }
     }
 
+    /// What carries the token of an attempt that is over: commands of a conductor that was killed
+    /// while it checked the rules.
+    #[must_use]
+    pub fn marked(token: &Token) -> Self {
+        Self::new(token, LockLines::default())
+    }
+
     /// What a bound guard left that is a zombie of ours.
     pub(super) fn of_bound(guard: u32, token: Option<&Token>) -> Self {
         Self {

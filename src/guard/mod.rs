@@ -78,7 +78,7 @@ pub fn default_program() -> Option<PathBuf> {
 /// Closes everything but the three standard descriptors. What we open ourselves is never handed
 /// on, but whoever started the conductor may have left it something, a lock for example, that
 /// would then stay open in every program.
-fn close_inherited() {
+pub(crate) fn close_inherited() {
     let Ok(entries) = std::fs::read_dir("/proc/self/fd") else { return };
     let inherited: Vec<i32> = entries
         .flatten()

@@ -16,8 +16,8 @@ pub(super) struct Watch {
     reading: Arc<RwLock<Pressure>>,
     sampler: Sampler,
     checks: Checks,
-    /// Level and degradation that were last told.
-    told: Option<(Level, bool)>,
+    /// Level, degradation and readiness that were last told.
+    told: Option<(Level, bool, bool)>,
     /// Bands that were last logged: memory, processes.
     bands: [Band; 2],
 }
@@ -144,7 +144,7 @@ impl Watch {
     }
 
     fn tell(&mut self, reading: Pressure, reason: Reason) {
-        let state = (reading.level, reading.degraded);
+        let state = (reading.level, reading.degraded, reading.accepting());
         let again = reading.level == Level::Critical && reason == Reason::Schedule;
         if self.told == Some(state) && !again {
             return;

@@ -6,6 +6,7 @@
 //!
 //! Invariant: what could not be measured, or was measured too long ago, counts as critical.
 
+mod chatter;
 mod checks;
 mod failures;
 
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+pub use chatter::{Chatter, Relief};
 pub use checks::Checks;
 pub use failures::FailureWindow;
 

@@ -23,17 +23,22 @@ static SUBREAPER: AtomicBool = AtomicBool::new(false);
 /// do, because the start happens on many workers and the search must exclude exactly them.
 static STARTING: RwLock<()> = RwLock::new(());
 
-/// Children that this process started and has not reaped.
+/// Children that this process started, or brought along, and has not reaped.
 static STARTED: Mutex<BTreeSet<u32>> = Mutex::new(BTreeSet::new());
 
 /// Makes this process the one to which orphans below it return (Linux; elsewhere it does nothing).
 ///
 /// For the daemon binary only, at its start: afterwards every child that was not started through
-/// [`crate::executor`] counts as the leftover of a killed guard and may be ended. An embedding
-/// program never calls it.
+/// [`crate::executor`] counts as the leftover of a killed guard and may be ended. Children that are
+/// there already, as those of a shell that has replaced itself by this program, are nobody's
+/// leftovers and are left alone. An embedding program never calls it.
 pub fn become_subreaper() -> io::Result<()> {
     #[cfg(target_os = "linux")]
     {
+        // They are never reaped here, so their numbers stay theirs.
+        let me = std::process::id();
+        let ours = list().into_iter().filter(|stat| stat.parent == me).map(|stat| stat.pid);
+        STARTED.lock().unwrap_or_else(PoisonError::into_inner).extend(ours);
         nix::sys::prctl::set_child_subreaper(true)?;
         SUBREAPER.store(true, Ordering::SeqCst);
     }

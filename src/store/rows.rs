@@ -220,6 +220,9 @@ pub enum Write {
     /// A fresh run begins: sheets and attempts of the job are deleted; its row and the number of
     /// its last attempt stay.
     DropState(JobId),
+    /// A job goes on with another version of its score: its sheets are deleted, because it may have
+    /// fewer now; its attempts stay.
+    DropSheets(JobId),
     /// Keep a value for the conductor itself.
     Meta {
         /// Name.

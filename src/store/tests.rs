@@ -128,6 +128,25 @@ fn a_fresh_run_drops_the_state_and_keeps_the_attempt_number() {
 }
 
 #[test]
+fn a_job_that_goes_on_keeps_the_history_of_its_attempts() {
+    let (_keep, path) = place();
+    let mut store = open(&path);
+    store
+        .commit(&[upsert(&row("a", "failed", 1000)), sheet("a", 2, "failed"), attempt("a", 9, false)], true)
+        .unwrap();
+    store
+        .commit(
+            &[upsert(&row("a", "queued", 2000)), Write::DropSheets(id("a")), sheet("a", 1, "pending")],
+            true,
+        )
+        .unwrap();
+    let jobs = store.active_jobs().unwrap();
+    let sheets: Vec<u32> = jobs[0].sheets.iter().map(|sheet| sheet.num.0).collect();
+    assert_eq!(sheets, [1]);
+    assert_eq!(Reader::new(&path).attempts(&id("a"), None).unwrap().len(), 1);
+}
+
+#[test]
 fn rows_of_a_job_that_is_gone_do_not_stop_a_batch() {
     let (_keep, path) = place();
     let mut store = open(&path);

@@ -193,6 +193,9 @@ impl Store {
                 db.prepare_cached("DELETE FROM sheets WHERE job_id = ?1")?.execute([job.as_str()])?;
                 db.prepare_cached("DELETE FROM attempts WHERE job_id = ?1")?.execute([job.as_str()]).map(drop)
             }
+            Write::DropSheets(job) => {
+                db.prepare_cached("DELETE FROM sheets WHERE job_id = ?1")?.execute([job.as_str()]).map(drop)
+            }
             Write::Meta { key, value } => db
                 .prepare_cached("INSERT OR REPLACE INTO meta (key, value) VALUES (?1, ?2)")?
                 .execute([key, value])

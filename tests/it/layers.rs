@@ -76,9 +76,7 @@ fn modules() -> Vec<(String, PathBuf, String)> {
         if first == "lib.rs" || first == "bin" {
             continue;
         }
-        let is_test = inside.components().any(|part| part.as_os_str().to_string_lossy().starts_with("tests"))
-            || inside.to_string_lossy().ends_with("_tests.rs");
-        if is_test {
+        if is_test(&root, inside) || inside.to_string_lossy().ends_with("_tests.rs") {
             continue;
         }
         let text = fs::read_to_string(&file).expect("source files are UTF-8");
@@ -89,6 +87,23 @@ fn modules() -> Vec<(String, PathBuf, String)> {
     }
     assert!(modules.len() > 50, "the walk found only {} files", modules.len());
     modules
+}
+
+/// Whether a file is compiled for tests alone: `#[cfg(test)] mod NAME;` in the module above it or its folder.
+fn is_test(root: &Path, inside: &Path) -> bool {
+    let mut path = inside.to_owned();
+    loop {
+        let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
+        let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) else {
+            return false;
+        };
+        let declared = format!("#[cfg(test)]\nmod {name};");
+        let above = [root.join(parent).join("mod.rs"), root.join(parent).with_extension("rs")];
+        if above.iter().any(|file| fs::read_to_string(file).is_ok_and(|text| text.contains(&declared))) {
+            return true;
+        }
+        path = parent.to_owned();
+    }
 }
 
 /// First segments of everything that a text takes from `crate::`, grouped imports included.

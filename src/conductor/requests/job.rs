@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 
 use crate::checkpoint;
 use crate::exec::{Execution, JobStatus};
-use crate::ids::JobId;
+use crate::executor;
+use crate::ids::{AttemptKey, JobId};
 use crate::rpc::{RpcError, budget, params};
 use crate::store::{JobSummary, ReadError, StoredJob};
 
@@ -50,7 +51,21 @@ impl Desk {
             status["blocked"] = blocked.to_string().into();
         }
         status["job_name"] = view.card.name.clone().into();
+        self.name_live_output(&mut status, view);
         status
+    }
+
+    /// The files of attempts that run: what a sheet knows by itself is those of its last ended one.
+    fn name_live_output(&self, status: &mut Value, view: &JobView) {
+        let state_dir = self.config.state_dir();
+        for sheet in &view.sheets {
+            let Some(active) = sheet.state.active() else { continue };
+            let key = AttemptKey { job: view.card.id.clone(), sheet: sheet.num, attempt: active.attempt };
+            let dir = executor::dir(&state_dir, &key);
+            let shown = &mut status["sheets"][sheet.num.to_string()];
+            shown["output_log"] = executor::stdout_log(&dir).to_string_lossy().into();
+            shown["error_log"] = executor::stderr_log(&dir).to_string_lossy().into();
+        }
     }
 
     /// An ended job: its records, read with its score.

@@ -1,6 +1,7 @@
 //! Files that a submission names: the score, what it refers to, instrument profiles.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -39,7 +40,7 @@ fn read_limited(path: &Path) -> io::Result<String> {
 }
 
 /// Instrument profiles: the compiled-in ones, the user's, and a project's. Each request worker has
-/// its own; it reads a directory again when its modification time has changed.
+/// its own; it reads a directory again when one of its files has changed.
 #[derive(Debug)]
 pub(crate) struct Instruments {
     home: PathBuf,
@@ -49,9 +50,12 @@ pub(crate) struct Instruments {
 #[derive(Debug)]
 struct Loaded {
     registry: Arc<Registry>,
-    /// Modification times of the user's and the project's profile directory.
-    stamp: (Option<SystemTime>, Option<SystemTime>),
+    /// The files of the user's and of the project's profile directory as they were.
+    stamp: (Vec<FileStamp>, Vec<FileStamp>),
 }
+
+/// Name, length and last change of a file.
+type FileStamp = (OsString, u64, Option<SystemTime>);
 
 /// Projects whose profiles are kept in memory.
 const PROJECTS_KEPT: usize = 16;
@@ -66,8 +70,8 @@ impl Instruments {
     pub(crate) fn for_directory(&mut self, directory: &Path) -> Arc<Registry> {
         let project = directory.ancestors().map(|dir| dir.join(".mozart")).find(|dir| dir.is_dir());
         let stamp = (
-            modified(&self.home.join("instruments")),
-            project.as_deref().and_then(|dir| modified(&dir.join("instruments"))),
+            stamp(&self.home.join("instruments")),
+            project.as_deref().map(|dir| stamp(&dir.join("instruments"))).unwrap_or_default(),
         );
         if let Some(loaded) = self.loaded.get(&project)
             && loaded.stamp == stamp
@@ -91,6 +95,18 @@ impl Instruments {
     }
 }
 
-fn modified(path: &Path) -> Option<SystemTime> {
-    fs::metadata(path).and_then(|meta| meta.modified()).ok()
+/// What tells a directory that changed from one that did not. A file that is written in place leaves
+/// its directory as it was, so each file is looked at.
+fn stamp(directory: &Path) -> Vec<FileStamp> {
+    let mut files: Vec<FileStamp> = fs::read_dir(directory)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| {
+            let meta = fs::metadata(entry.path()).ok()?;
+            Some((entry.file_name(), meta.len(), meta.modified().ok()))
+        })
+        .collect();
+    files.sort();
+    files
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use nix::unistd::{AccessFlags, access};
 use serde_json::{Value, json};
 
+use crate::exec::Rerun;
 use crate::ids::JobId;
 use crate::plan::Overrides;
 use crate::rpc::{RpcError, params};
@@ -121,6 +122,9 @@ impl Desk {
     }
 
     pub(super) fn job_resume(&mut self, resume: params::Resume) -> Result<Outcome, RpcError> {
+        if resume.self_healing {
+            return Err(RpcError::param("self_healing", "'self_healing' is not available in this version"));
+        }
         let id = &resume.job_id;
         let refused = |reason, message: String| Ok(Refused::new(id.as_str(), reason, message).outcome());
         let stored = match self.stored(id) {
@@ -173,6 +177,11 @@ impl Desk {
             stored: stored.map(Box::new),
             prepared: Arc::new(prepared),
             config_path: given.map(|path| path.to_string_lossy().into_owned()),
+            rerun: Rerun {
+                from: resume.from_sheet,
+                start: resume.start_sheet,
+                changed: resume.rerun_changed,
+            },
         }))))
     }
 
@@ -227,6 +236,12 @@ fn summary(issues: &[Issue]) -> String {
 fn check_workspace(workspace: &Path) -> Result<(), String> {
     if workspace.is_dir() {
         return Ok(());
+    }
+    if workspace.exists() {
+        return Err(format!(
+            "Workspace is not a directory: {}. Remove the file or change the workspace path.",
+            workspace.display()
+        ));
     }
     let parent = workspace.parent().unwrap_or(workspace);
     let shown = parent.display();

@@ -24,7 +24,7 @@ use crate::config::Config;
 use crate::exec::{AttemptReport, Evidence, Failure, Order, Outcome, Sheet};
 use crate::executor::{self, Control, End, Spec, StartError, Stdin};
 use crate::guard::record::Exit;
-use crate::ids::{AttemptKey, AttemptNo};
+use crate::ids::{AttemptKey, AttemptNo, Token};
 use crate::instrument::{self, Call, Environment, Invocation, Profile, Settings, StdinSource};
 use crate::plan::{InstrumentChoice, SheetPlan};
 use crate::template::Vars;
@@ -56,8 +56,9 @@ pub(crate) struct Task {
 pub(crate) enum TaskKind {
     /// A whole attempt.
     Run(Order),
-    /// Only the verdict on one that is over.
-    Judge { exit: Exit, instrument_index: usize },
+    /// Only the verdict on one that is over, which a conductor before this one has started. Its
+    /// token finds a validation command that was running when that conductor died.
+    Judge { exit: Exit, instrument_index: usize, token: Token },
 }
 
 /// What every attempt of this conductor has in common. One per sheet worker.
@@ -81,6 +82,7 @@ struct Attempt<'a> {
     choice: &'a InstrumentChoice,
     profile: &'a Arc<Profile>,
     control: &'a Control,
+    token: Token,
     dir: PathBuf,
     vars: Vars,
 }
@@ -117,10 +119,11 @@ impl Worker {
         control: &Control,
         kind: TaskKind,
     ) -> AttemptReport {
-        let index = match &kind {
-            TaskKind::Run(order) => order.instrument_index,
-            TaskKind::Judge { instrument_index, .. } => *instrument_index,
+        let (index, token) = match &kind {
+            TaskKind::Run(order) => (order.instrument_index, &order.token),
+            TaskKind::Judge { instrument_index, token, .. } => (*instrument_index, token),
         };
+        let token = token.clone();
         let sheet = &prepared.plan.sheets[key.sheet.index()];
         let choice = index.checked_sub(1).and_then(|at| sheet.fallbacks.get(at)).unwrap_or(&sheet.instrument);
         let Some(profile) = prepared.profiles.get(&choice.name) else {
@@ -138,12 +141,18 @@ impl Worker {
             choice,
             profile,
             control,
+            token,
             dir: executor::dir(&self.state_dir, key),
             vars: vars::for_sheet(prepared, key.sheet, profile),
         };
         match kind {
             TaskKind::Run(order) => attempt.run(&order, sheets),
             TaskKind::Judge { exit, .. } => {
+                // Its rules are checked again, and not beside the check that was cut off.
+                let left = executor::Leftovers::marked(&attempt.token).end();
+                if !left.is_empty() {
+                    log::error!("attempt.leftovers_alive attempt={key} pids={left:?}");
+                }
                 let snapshot = attempt.stored_snapshot();
                 let rules = Rules::of(&attempt);
                 attempt.judge(&exit, &rules, &snapshot, Vec::new())
@@ -232,9 +241,18 @@ impl Attempt<'_> {
                 .map_err(|error| not_started(&format!("cannot write {}: {error}", prompt_file.display())))?;
         }
         let config = &self.choice.config;
+        let mut argv = invocation.argv;
+        if let Some(nice) = config.nice.filter(|&nice| nice > 0) {
+            // `nice` becomes the program, so pid and signals are those of the program.
+            let path = self.worker.ours.get("PATH").map(String::as_str);
+            let program = instrument::find_program("nice", path, &cwd).ok_or_else(|| {
+                not_started("`nice` is not on PATH; remove `nice` from the instrument's settings")
+            })?;
+            argv.splice(0..0, [program.display().to_string(), "-n".to_owned(), nice.to_string()]);
+        }
         let stale = &self.prepared.score.stale_detection;
         let spec = Spec {
-            argv: invocation.argv,
+            argv,
             cwd,
             env: invocation.env,
             stdin: match invocation.stdin {

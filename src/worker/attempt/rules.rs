@@ -105,7 +105,7 @@ fn run(attempt: &Attempt<'_>, command: &Command) -> CommandEnd {
         argv: command.argv.clone(),
         cwd: command.cwd.clone(),
         env,
-        token: None,
+        token: Some(attempt.token.clone()),
         timeout: Some(command.timeout),
         grace: GRACE,
         output_cap: OUTPUT_CAP,

@@ -1,0 +1,11 @@
+//! What jobs do, through the real program and scripted agents.
+
+#![allow(clippy::unwrap_used)]
+
+mod control;
+mod order;
+mod prompts;
+mod retries;
+mod submit;
+mod times;
+mod views;

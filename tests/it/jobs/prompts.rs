@@ -1,0 +1,148 @@
+//! What reaches the instrument: layers of the prompt, outputs of earlier sheets, files, variables.
+
+use std::fs;
+
+use serde_json::json;
+
+use crate::band::{Band, ONCE, over};
+use crate::house::House;
+
+#[test]
+fn outputs_and_files_of_earlier_sheets_are_quoted() {
+    let house = House::new("");
+    house.agent(
+        "writer",
+        "echo \"output of sheet $sheet\"; echo \"file of sheet $sheet, API_KEY=sk-ant-api03-aaaaaaaaaaaaaaaaaaaaaaaaaaaa\" > \"part-$sheet.md\"\n",
+        "",
+    );
+    let mut house = house;
+    house.start();
+    let template = "{% for n, text in previous_outputs.items() %}<{{ n }}: {{ text }}>{% endfor %}\
+                    {% for path, text in previous_files.items() %}[{{ path }}: {{ text }}]{% endfor %}";
+    let text = format!(
+        "instrument: writer\nsheet: {{size: 1, total_items: 3}}\nprompt:\n  template: \"{template}\"\n\
+         cross_sheet: {{auto_capture_stdout: true, max_output_chars: 12, lookback_sheets: 1, \
+         capture_files: [\"part-*.md\"]}}\n"
+    );
+    house.play_out("quote", &text, "completed");
+    let last = house.prompt("quote", 3, 1);
+    assert!(last.contains("<2: output of sh\n... [truncated]>"), "{last}");
+    assert!(last.contains("<1: "), "a dependency counts even outside of the window: {last}");
+    let file = house.work("quote/part-2.md").display().to_string();
+    assert!(last.contains(&format!("[{file}: file of shee\n... [truncated]]")), "{last}");
+    assert!(!last.contains("sk-ant-api03"), "{last}");
+    let first = house.prompt("quote", 1, 1);
+    assert!(!first.contains("output of"), "{first}");
+}
+
+#[test]
+fn a_sheet_that_was_left_out_is_quoted_as_skipped() {
+    let house = House::new("");
+    house.agent("any", "echo said\n", "");
+    let mut house = house;
+    house.start();
+    let template = "{{ previous_outputs[1] }} {{ skipped_upstream }}";
+    house.score(
+        "skipping",
+        &format!(
+            "instrument: any\nsheet: {{size: 1, total_items: 2}}\n\
+             prompt: {{template: \"{template}\"}}\ncross_sheet: {{auto_capture_stdout: true}}\n"
+        ),
+    );
+    assert_eq!(house.offer("skipping", json!({ "start_sheet": 2 }))["status"], "accepted");
+    let end = over(&house, "skipping", "completed");
+    assert_eq!(end["sheets"]["1"]["skip_reason"], "start_sheet");
+    assert_eq!(end["sheets"]["1"]["status"], "skipped");
+    assert!(house.prompt("skipping", 2, 1).contains("[SKIPPED] [1]"), "{}", house.prompt("skipping", 2, 1));
+}
+
+#[test]
+fn injected_files_come_in_their_places() {
+    let house = House::new("");
+    house.agent("any", ":\n", "");
+    let mut house = house;
+    house.start();
+    fs::write(house.path("skill.md"), "a skill").unwrap();
+    fs::write(house.path("tool.md"), "a tool").unwrap();
+    fs::create_dir(house.path("notes")).unwrap();
+    fs::write(house.path("notes/b.txt"), "note b").unwrap();
+    fs::write(house.path("notes/a.txt"), "note a").unwrap();
+    fs::write(house.path("notes/c.png"), [0xff, 0xfe, 0x00]).unwrap();
+    let text = format!(
+        "instrument: any\nsheet:\n  size: 1\n  total_items: 2\n  prelude:\n  - {{file: skill.md, as: skill}}\n  \
+         - {{file: gone.md, as: context}}\n  cadenzas:\n    2:\n    - {{file: tool.md, as: tool}}\n    \
+         - {{directory: notes, as: context}}\n  prompt_extensions: {{2: [the last word]}}\n\
+         prompt: {{template: the body}}\n{ONCE}validations: [{{type: file_exists, path: \"prompt-{{sheet_num}}-1\"}}]\n"
+    );
+    let end = house.play_out("inject", &text, "completed");
+    let second = house.prompt("inject", 2, 1);
+    let places: Vec<usize> = [
+        "<mozart-preamble>",
+        "a skill",
+        "a tool",
+        "--- Input: a.txt ---",
+        "note a",
+        "note b",
+        "image",
+        "the body",
+        "Success Requirements",
+        "the last word",
+    ]
+    .iter()
+    .map(|part| second.find(part).unwrap_or_else(|| panic!("{part} in {second}")))
+    .collect();
+    assert!(places.is_sorted(), "{places:?} {second}");
+    let first = house.prompt("inject", 1, 1);
+    assert!(
+        first.contains("a skill") && !first.contains("a tool") && !first.contains("last word"),
+        "{first}"
+    );
+    let warnings = end["sheets"]["1"]["preflight_warnings"].to_string();
+    assert!(warnings.contains("gone.md"), "{warnings}");
+}
+
+#[test]
+fn a_script_of_a_hundred_kilobytes_reaches_the_shell_whole() {
+    let house = House::started("");
+    let filler = "# a line of fifty characters, more or less, as text\n    ".repeat(2000);
+    let text = format!(
+        "instrument: cli\nsheet: {{size: 1, total_items: 1}}\n{ONCE}prompt:\n  template: |\n    {filler}\
+         echo \"{{{{ sheet_num }}}}\" > done\n"
+    );
+    assert!(text.len() > 100 << 10);
+    house.play_out("long", &text, "completed");
+    assert_eq!(house.read("long/done"), "1\n");
+}
+
+#[test]
+fn variables_of_a_submission_win() {
+    let house = House::new("");
+    house.agent("any", ":\n", "");
+    let mut house = house;
+    house.start();
+    house.score(
+        "set",
+        "instrument: any\nsheet: {size: 1, total_items: 1}\n\
+         prompt: {template: \"{{ color }} {{ count + 1 }} {{ kept }}\", variables: {color: red, count: 1, kept: true}}\n",
+    );
+    let more = json!({ "variables": { "color": "blue", "count": 41 } });
+    assert_eq!(house.offer("set", more)["status"], "accepted");
+    over(&house, "set", "completed");
+    let prompt = house.prompt("set", 1, 1);
+    assert!(prompt.trim_end().ends_with("blue 42 True"), "{prompt}");
+}
+
+#[test]
+fn a_prompt_that_is_too_long_is_refused_before_it_costs_anything() {
+    let house = House::new("preflight: {token_warning_threshold: 10, token_error_threshold: 100}\n");
+    house.agent("any", ":\n", "");
+    let mut house = house;
+    house.start();
+    let text = format!(
+        "instrument: any\nsheet: {{size: 1, total_items: 1}}\nprompt: {{template: \"{}\"}}\n{ONCE}",
+        "word ".repeat(200)
+    );
+    let end = house.play_out("long", &text, "failed");
+    assert_eq!(end["sheets"]["1"]["error_code"], "E602", "{end:#}");
+    assert!(!house.work("long/prompt-1-1").exists());
+}
