@@ -28,8 +28,7 @@ pub use members::check_members;
 pub const MAX_MEMBERS: usize = 1000;
 
 /// What to say to somebody who submits a fleet.
-pub const NOT_RUN: &str = "this is a fleet file (type: fleet); fleets can be checked but not yet run: \
-                           the running of fleets comes with a later version";
+pub const NOT_RUN: &str = "fleets are checked but not yet run, that comes with a later version: submit the scores that it lists one by one";
 
 /// A fleet whose file has no errors.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -55,19 +55,25 @@ fn what_is_there_stays_unless_it_is_forced() {
     let refused = mozart(&house, &["init", "mine"]);
     assert_eq!(refused.status.code(), Some(1));
     let told = text(&refused.stderr);
-    assert!(told.starts_with("Error: Score already exists: ") && told.ends_with("\nUse --force to overwrite.\n"), "{told}");
+    assert!(
+        told.starts_with("Error: Score already exists: ") && told.ends_with("\nUse --force to overwrite.\n"),
+        "{told}"
+    );
     assert_eq!(fs::read_to_string(house.path("mine.yaml")).unwrap(), "precious");
     assert!(mozart(&house, &["init", "mine", "--force", "--quiet"]).status.success());
     assert!(fs::read_to_string(house.path("mine.yaml")).unwrap().contains("name: mine"));
     // No left-overs of the writing.
-    let names: Vec<_> = fs::read_dir(house.path(".mozart")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let names: Vec<_> =
+        fs::read_dir(house.path(".mozart")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(names, ["score.schema.json"]);
 }
 
 #[test]
 fn wrong_names_are_wrong_use() {
     let house = House::new("");
-    for (name, part) in [("a b", "cannot contain spaces"), ("../x", "path separators"), (".x", "start with a dot")] {
+    for (name, part) in
+        [("a b", "cannot contain spaces"), ("../x", "path separators"), (".x", "start with a dot")]
+    {
         let refused = mozart(&house, &["init", name]);
         assert_eq!(refused.status.code(), Some(2));
         assert!(text(&refused.stderr).contains(part), "{}", text(&refused.stderr));

@@ -44,16 +44,22 @@ fn all_instruments_are_listed_with_their_source() {
     let listed = mozart(&house, &["instruments"]);
     assert!(listed.status.success());
     let out = text(&listed.stdout);
-    let line = |name: &str| out.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("{name}\n{out}"));
+    let line = |name: &str| {
+        out.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("{name}\n{out}"))
+    };
     assert!(line("cli ").contains("ready") && line("cli ").contains("built-in"), "{out}");
     assert!(line("mine ").contains("instruments/mine.yaml") && line("mine ").contains("big"), "{out}");
     assert!(line("ours ").contains(".mozart/instruments/ours.yaml"), "{out}");
     assert!(out.trim_end().lines().last().unwrap().starts_with("12 instruments configured ("), "{out}");
     assert!(text(&listed.stderr).contains("broken.yaml: profile skipped: "), "{}", text(&listed.stderr));
 
-    let rows: Value = serde_json::from_slice(&mozart(&house, &["instruments", "list", "--json"]).stdout).unwrap();
+    let rows: Value =
+        serde_json::from_slice(&mozart(&house, &["instruments", "list", "--json"]).stdout).unwrap();
     let mine = rows.as_array().unwrap().iter().find(|row| row["name"] == "mine").unwrap();
-    assert_eq!((&mine["status"], &mine["ready"], &mine["kind"]), (&"ready".into(), &true.into(), &"cli".into()));
+    assert_eq!(
+        (&mine["status"], &mine["ready"], &mine["kind"]),
+        (&"ready".into(), &true.into(), &"cli".into())
+    );
     let names = text(&mozart(&house, &["instruments", "--quiet"]).stdout);
     assert_eq!(names.lines().count(), 12);
 }
@@ -65,12 +71,20 @@ fn one_instrument_is_shown_with_what_would_be_executed() {
     let shown = mozart(&house, &["instruments", "check", "mine", "--probe"]);
     let out = text(&shown.stdout);
     assert!(shown.status.success(), "{out}{}", text(&shown.stderr));
-    for part in ["mine-program --model big\n", "mine 1.2.3", "SECRET_OF_TEST (set)", "OTHER_OF_TEST (not set)", "mine is ready."] {
+    for part in [
+        "mine-program --model big\n",
+        "mine 1.2.3",
+        "SECRET_OF_TEST (set)",
+        "OTHER_OF_TEST (not set)",
+        "mine is ready.",
+    ] {
         assert!(out.contains(part), "{part} is missing in\n{out}");
     }
     assert!(!out.contains("hush"), "{out}");
-    let document: Value =
-        serde_json::from_slice(&mozart(&house, &["instruments", "check", "mine", "--json", "--probe"]).stdout).unwrap();
+    let document: Value = serde_json::from_slice(
+        &mozart(&house, &["instruments", "check", "mine", "--json", "--probe"]).stdout,
+    )
+    .unwrap();
     assert_eq!(document["probe"]["version"], "mine 1.2.3");
     assert_eq!(document["argv"][1], "--model");
     assert_eq!(document["required_env"]["OTHER_OF_TEST"], false);
@@ -95,7 +109,11 @@ fn what_is_not_ready_says_why() {
     instrument(&house, "instruments", "sulks", "echo no >&2; exit 3");
     let probed = mozart(&house, &["instruments", "check", "sulks", "--probe"]);
     assert_eq!(probed.status.code(), Some(1));
-    assert!(text(&probed.stdout).contains("--version ended with exit code 3: no"), "{}", text(&probed.stdout));
+    assert!(
+        text(&probed.stdout).contains("--version ended with exit code 3: no"),
+        "{}",
+        text(&probed.stdout)
+    );
 }
 
 /// A program that leaves something behind: nothing of it outlives the probe.

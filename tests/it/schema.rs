@@ -94,7 +94,11 @@ fn a_typing_error_is_not_valid() {
         json(serde_yaml::from_str(&text).unwrap())
     };
     assert!(valid(&schema, &schema, &score("")));
-    assert!(valid(&schema, &schema, &score("x-note: [1]\nmovements: {1: {name: a}}\nparallel: {enabled: yes}")));
+    assert!(valid(
+        &schema,
+        &schema,
+        &score("x-note: [1]\nmovements: {1: {name: a}}\nparallel: {enabled: yes}")
+    ));
     for wrong in [
         "paralel: {}",
         "parallel: {max_concurrent: 21}",

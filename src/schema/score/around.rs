@@ -28,6 +28,7 @@ pub(super) const CIRCUIT_BREAKER: &[Key] = &[
 
 pub(super) const COST_LIMITS: &[Key] = &[
     later("cost_limits.enabled", Bool, Says("true when a limit is set"), "Use them.")
+        .never_null()
         .rule("true without any limit"),
     later("cost_limits.max_cost_per_sheet", Number(Above(0.0)), Nothing, "Dollars."),
     later("cost_limits.max_cost_per_job", Number(Above(0.0)), Nothing, "Dollars."),
