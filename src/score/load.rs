@@ -93,7 +93,7 @@ pub fn load(source: &Source) -> Loaded {
     };
     if entries.iter().any(is_fleet) {
         let message = "this is a fleet file (type: fleet), not a score";
-        return refuse(Issue::error("fleet", "type", message).hint(crate::fleet::NOT_RUN));
+        return refuse(Issue::error("fleet", "type", message).hint("submit the scores that it lists"));
     }
     let cx = Cx::new("score field", TYPOS);
     let score = decode(&cx, &root, source);

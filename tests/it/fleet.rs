@@ -32,7 +32,7 @@ fn a_fleet_cannot_be_submitted_yet_and_the_refusal_says_so() {
     let refused = house.command(&["run", "f.yaml"]).output().unwrap();
     assert!(!refused.status.success());
     let told = String::from_utf8_lossy(&refused.stderr).into_owned();
-    assert!(told.contains("this is a fleet file") && told.contains("comes with a later version"), "{told}");
+    assert!(told.contains("is a fleet file") && told.contains("comes with a later version"), "{told}");
     let checked = house.command(&["validate", "f.yaml"]).output().unwrap();
     let out = String::from_utf8_lossy(&checked.stdout).to_lowercase();
     assert!(out.contains("fleet"), "{out}");
