@@ -10,11 +10,13 @@ pub mod checkpoint;
 pub mod classify;
 pub mod config;
 pub mod exec;
+pub mod fleet;
 pub mod ndjson;
 pub mod plan;
 pub mod pressure;
 pub mod rpc;
 pub mod sched;
+pub mod schema;
 pub mod score;
 pub mod template;
 

@@ -10,6 +10,7 @@ use crate::cli::failure::{Done, Failure, Stop, TRY_LATER};
 use crate::cli::job::{self, Doc};
 use crate::cli::rpc::Rpc;
 use crate::cli::{early, follow, format, plan_view, score_file};
+use crate::fleet;
 use crate::ids::SheetNo;
 use crate::plan::Overrides;
 use crate::score::{self, Map as Variables};
@@ -68,6 +69,10 @@ pub(crate) fn run(cx: &Context, options: Options) -> Done {
     cx_out.quiet |= options.id_only;
     let source = score_file::read(cx, &options.score)?;
     let path = cx.absolute(&options.score);
+    if fleet::is_fleet(&source.text) {
+        let message = format!("{} is a fleet file (type: fleet), not a score", path.display());
+        return Err(Failure::new("score_invalid", message).hint(fleet::NOT_RUN).into());
+    }
     if let Some(name) = &options.name {
         job::check_id(name)?;
     }

@@ -420,22 +420,22 @@ fn canonical(key: &str) -> String {
 fn every_key_is_in_the_documentation() {
     let keys: BTreeSet<String> = known_keys().iter().map(|key| canonical(key)).collect();
     assert!(keys.len() > 250, "{}", keys.len());
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/score-keys.md");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/score-reference.md");
     let text = std::fs::read_to_string(path).unwrap();
     let missing: Vec<&String> = keys.iter().filter(|key| !text.contains(&format!("`{key}`"))).collect();
-    assert!(missing.is_empty(), "not in docs/score-keys.md: {missing:#?}");
+    assert!(missing.is_empty(), "not in docs/score-reference.md: {missing:#?}");
     let known = |key: &str| keys.contains(key);
     let extra: Vec<&str> = text
         .lines()
         .filter_map(|line| line.strip_prefix("| `")?.split_once('`').map(|(key, _)| key))
         .filter(|key| !known(key) && *key != "x-*")
         .collect();
-    assert!(extra.is_empty(), "in docs/score-keys.md, but no key: {extra:#?}");
+    assert!(extra.is_empty(), "in docs/score-reference.md, but no key: {extra:#?}");
 }
 
 #[test]
 fn inert_keys_are_marked_in_the_documentation() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/score-keys.md");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/score-reference.md");
     let text = std::fs::read_to_string(path).unwrap();
     for key in inert::SINGLE_NAMES.iter().chain(inert::SECTIONS.iter()) {
         let line = text.lines().find(|line| line.starts_with(&format!("| `{key}` ")));

@@ -12,6 +12,8 @@ const LAYERS: &[(u8, &[&str])] = &[
             "ndjson",
             "rpc",
             "score",
+            "schema",
+            "fleet",
             "plan",
             "template",
             "classify",
