@@ -101,6 +101,8 @@ impl Patterns {
             ("crash_patterns", &self.crash),
             ("stale_patterns", &self.stale),
         ];
-        lists.iter().try_for_each(|(key, list)| list.check().map_err(|error| format!("`cli.errors.{key}`: {error}")))
+        lists
+            .iter()
+            .try_for_each(|(key, list)| list.check().map_err(|error| format!("`cli.errors.{key}`: {error}")))
     }
 }

@@ -9,9 +9,7 @@ fn now() -> Zoned {
 }
 
 fn agent() -> Patterns {
-    let compiled = |list: &[&str]| {
-        PatternList::new(list.iter().map(|text| (*text).to_owned()).collect())
-    };
+    let compiled = |list: &[&str]| PatternList::new(list.iter().map(|text| (*text).to_owned()).collect());
     Patterns {
         rate_limit: compiled(&["rate.?limit", "hit your limit"]),
         auth: compiled(&["login required"]),

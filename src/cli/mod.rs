@@ -19,6 +19,8 @@ mod output;
 mod pause;
 mod ping;
 mod plan_view;
+mod prompts;
+mod render;
 mod restart;
 mod resume;
 mod rpc;
@@ -90,6 +92,7 @@ fn dispatch(mozart: Mozart, stage: Stage) -> u8 {
         match command {
             Command::Run(options) => run::run(&cx, options),
             Command::Validate(options) => validate::run(&cx, &options),
+            Command::Render(options) => render::run(&cx, &options),
             Command::Pause(options) => pause::run(&cx, &options),
             Command::Resume(options) => resume::run(&cx, &options),
             Command::Cancel(options) => cancel::run(&cx, &options),

@@ -188,7 +188,13 @@ impl Builder {
         let reactor = self
             .listener
             .map(|listener| {
-                net::Reactor::spawn(listener, limits(&config), Arc::clone(&vital), dispatch(&requests), net_events)
+                net::Reactor::spawn(
+                    listener,
+                    limits(&config),
+                    Arc::clone(&vital),
+                    dispatch(&requests),
+                    net_events,
+                )
             })
             .transpose()?;
         let net = reactor.as_ref().map(net::Reactor::handle);
@@ -200,8 +206,15 @@ impl Builder {
         };
         let sheets = {
             let ours = Arc::new(instrument::environment::ours());
-            let worker =
-                || Worker::new(events.clone(), state_dir.clone(), guard_program.clone(), &config, Arc::clone(&ours));
+            let worker = || {
+                Worker::new(
+                    events.clone(),
+                    state_dir.clone(),
+                    guard_program.clone(),
+                    &config,
+                    Arc::clone(&ours),
+                )
+            };
             let run = |worker: &mut Worker, task| worker.run(task);
             let threads = config.max_concurrent_sheets as usize;
             Lane::start("sheet", threads, stack, threads * 2, worker, run)?
@@ -263,13 +276,14 @@ impl Builder {
         core.recover(now, stored, &mut instruments);
         let inlets = Inlets { events: event_inlet, pressure: pressure_inlet, net: net_inlet };
         let (finishing, finished) = bounded::<()>(0);
-        let thread = std::thread::Builder::new().name("mz-conductor".into()).stack_size(CONDUCTOR_STACK).spawn(
-            move || {
+        let thread = std::thread::Builder::new()
+            .name("mz-conductor".into())
+            .stack_size(CONDUCTOR_STACK)
+            .spawn(move || {
                 // Dropped when the thread ends, which closes the channel.
                 let _finishing = finishing;
                 core.run(&inlets);
-            },
-        )?;
+            })?;
         log::info!("manager.started state_dir={:?}", state_dir.display().to_string());
         Ok(Conductor {
             events,
@@ -323,7 +337,11 @@ fn dispatch(requests: &Sender<Job>) -> net::Dispatch {
 fn scheduler_limits(config: &Config) -> sched::Limits {
     sched::Limits {
         max_sheets: config.max_concurrent_sheets,
-        instruments: config.instruments.iter().map(|(name, limit)| (name.clone(), limit.max_concurrent)).collect(),
+        instruments: config
+            .instruments
+            .iter()
+            .map(|(name, limit)| (name.clone(), limit.max_concurrent))
+            .collect(),
         ..sched::Limits::default()
     }
 }

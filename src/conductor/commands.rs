@@ -67,7 +67,8 @@ impl Core {
             .unwrap_or(0);
         let (exec, continued) = self.execution(now, &submission);
         let mut message = format!("Job queued (concurrency limit: {})", self.config.max_concurrent_jobs);
-        if let Some(first) = exec.sheets().iter().find(|sheet| !sheet.state.satisfies()).filter(|_| continued) {
+        if let Some(first) = exec.sheets().iter().find(|sheet| !sheet.state.satisfies()).filter(|_| continued)
+        {
             _ = write!(message, "; continuing from sheet {}", first.num);
         }
         if let Some(remark) = &submission.remark {
@@ -84,7 +85,11 @@ impl Core {
             chain_depth,
             parallel: prepared.score.parallel.enabled,
         });
-        log::info!("job.submitted job_id={id} config_path={:?} sheets={}", card.config_path, exec.sheets().len());
+        log::info!(
+            "job.submitted job_id={id} config_path={:?} sheets={}",
+            card.config_path,
+            exec.sheets().len()
+        );
         let answer = json!({
             "job_id": id.as_str(), "status": "accepted", "message": message,
             "workspace": card.workspace, "fresh": fresh,
@@ -117,7 +122,8 @@ impl Core {
             },
             (None, None) => return fresh(),
         };
-        if exec.status() == JobStatus::Completed && exec.sheets().iter().any(|sheet| !sheet.state.satisfies()) {
+        if exec.status() == JobStatus::Completed && exec.sheets().iter().any(|sheet| !sheet.state.satisfies())
+        {
             // The score has grown since.
             return fresh();
         }
@@ -202,7 +208,8 @@ impl Core {
                     live
                 }
                 Err(reason) => {
-                    let message = format!("No state found for job '{id}' ({reason}); run it again with --fresh");
+                    let message =
+                        format!("No state found for job '{id}' ({reason}); run it again with --fresh");
                     return self.rejected(exchange, id.as_str(), "state", message);
                 }
             };
@@ -283,5 +290,7 @@ pub(crate) fn rejection(id: &str, reason: &str, message: &str) -> Value {
 
 /// Why a job cannot be resumed.
 pub(crate) fn not_resumable(id: &JobId, status: &str) -> String {
-    format!("Score '{id}' is {status}, only PAUSED, PAUSED_AT_CHAIN, FAILED, or CANCELLED scores can be resumed")
+    format!(
+        "Score '{id}' is {status}, only PAUSED, PAUSED_AT_CHAIN, FAILED, or CANCELLED scores can be resumed"
+    )
 }

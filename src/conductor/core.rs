@@ -185,7 +185,10 @@ impl Core {
         if catch_unwind(AssertUnwindSafe(|| self.take(now, woken))).is_ok() {
             return;
         }
-        log::error!("conductor.event_failed event={kind} job_id={:?}", job.as_ref().map_or("", JobId::as_str));
+        log::error!(
+            "conductor.event_failed event={kind} job_id={:?}",
+            job.as_ref().map_or("", JobId::as_str)
+        );
         let Some(job) = job else { return };
         let message = "internal error while handling this job; see the conductor's log".to_owned();
         if catch_unwind(AssertUnwindSafe(|| self.step(now, &job, Input::FailJob { message }))).is_err() {

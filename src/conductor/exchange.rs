@@ -88,7 +88,8 @@ impl Exchange {
                 self.replies.extend(self.current.take().map(|id| reply::result_text(&id, json)));
             }
             ReplyTo::Local(caller) => {
-                let value = serde_json::from_slice(json).map_err(|error| RpcError::Internal(error.to_string()));
+                let value =
+                    serde_json::from_slice(json).map_err(|error| RpcError::Internal(error.to_string()));
                 _ = caller.send(value);
             }
         }
@@ -130,7 +131,8 @@ impl Exchange {
             return Err((self, error));
         };
         let Some(id) = self.current.clone() else {
-            let error = RpcError::InvalidRequest("a stream needs an id, which its final answer repeats".into());
+            let error =
+                RpcError::InvalidRequest("a stream needs an id, which its final answer repeats".into());
             return Err((self, error));
         };
         match net.start_stream(conn) {

@@ -195,8 +195,12 @@ impl Live {
     fn row(&self) -> JobRow {
         let (card, state) = (&self.card, self.exec.job());
         let total = u32::try_from(self.exec.sheets().len()).ok();
-        let mut row =
-            JobRow::new(self.id.clone(), card.config_path.clone(), card.workspace.display().to_string(), card.submitted);
+        let mut row = JobRow::new(
+            self.id.clone(),
+            card.config_path.clone(),
+            card.workspace.display().to_string(),
+            card.submitted,
+        );
         let summary = &mut row.summary;
         summary.status = state.status.as_str().to_owned();
         summary.started_at = state.ledger.started;

@@ -186,8 +186,7 @@ impl Core {
     /// Hands the record of an ended attempt to a sheet worker. Says whether it counts as interrupted.
     fn judge(&mut self, now: Now, key: &AttemptKey, exit: Exit, taken: Option<Taken>) -> bool {
         let Some(live) = self.jobs.get(&key.job) else { return false };
-        if exit.killed_by.as_deref() == Some("term") && live.ending_of(key.sheet).is_none()
-        {
+        if exit.killed_by.as_deref() == Some("term") && live.ending_of(key.sheet).is_none() {
             // A TERM that no committed request explains: somebody ended the guard from outside.
             self.place(key, Running::Sweeping(taken));
             self.reported(now, key, Box::new(interrupted("ended by a signal that nobody asked for")));
@@ -288,12 +287,15 @@ fn revive(
     let text = stored.snapshot.as_deref().ok_or("its score is missing in the database")?;
     let snapshot: Snapshot = serde_json::from_str(text).map_err(|error| error.to_string())?;
     let registry = instruments.for_directory(&snapshot.source.base);
-    let prepared = Prepared::new(snapshot, &registry)
-        .map_err(|issues| issues.first().map_or_else(|| "its score does not load".into(), ToString::to_string))?;
+    let prepared = Prepared::new(snapshot, &registry).map_err(|issues| {
+        issues.first().map_or_else(|| "its score does not load".into(), ToString::to_string)
+    })?;
     let open = stored
         .open_attempts
         .iter()
-        .map(|row| serde_json::from_str(&row.data).map_err(|error| format!("attempt {}: {error}", row.attempt)))
+        .map(|row| {
+            serde_json::from_str(&row.data).map_err(|error| format!("attempt {}: {error}", row.attempt))
+        })
         .collect::<Result<_, _>>()?;
     Ok((Live::stored(stored, Arc::new(prepared), now)?, open))
 }

@@ -54,7 +54,10 @@ fn end_stray(stray: &Stray) {
         Found::Interrupted(leftovers) => {
             let alive = leftovers.end();
             if !alive.is_empty() {
-                log::error!("attempt.leftovers_alive directory={:?} pids={alive:?}", stray.dir.display().to_string());
+                log::error!(
+                    "attempt.leftovers_alive directory={:?} pids={alive:?}",
+                    stray.dir.display().to_string()
+                );
             }
         }
         Found::Over(_) | Found::NeverStarted => (),

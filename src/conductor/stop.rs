@@ -69,7 +69,7 @@ impl Core {
             return true;
         }
         let at_rest = |live: &super::live::Live| live.running.is_empty() && live.dirty.is_clean();
-        self.jobs.values().all(at_rest) 
+        self.jobs.values().all(at_rest)
     }
 
     /// Last words: streams end, answers leave.
@@ -78,7 +78,8 @@ impl Core {
         for live in self.jobs.values_mut() {
             live.watchers.stop_all();
             for (_, exchange) in live.cancel_waiters.drain(..) {
-                final_answers.push((exchange, serde_json::json!({ "cancelled": true, "still_ending": true })));
+                final_answers
+                    .push((exchange, serde_json::json!({ "cancelled": true, "still_ending": true })));
             }
         }
         for (exchange, result) in final_answers {

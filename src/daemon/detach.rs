@@ -81,8 +81,11 @@ pub fn second_stage(brand: Brand, args: &[OsString]) -> io::Result<()> {
 /// Twenty threads that seldom allocate need one heap, not one each: with the C library's default
 /// a conductor that has run a few hundred jobs holds three times the memory. Who tunes it is obeyed.
 fn thrifty(command: &mut Command) {
-    const HEAP: [(&str, &str); 3] =
-        [("MALLOC_ARENA_MAX", "1"), ("MALLOC_TRIM_THRESHOLD_", "131072"), ("MALLOC_MMAP_THRESHOLD_", "131072")];
+    const HEAP: [(&str, &str); 3] = [
+        ("MALLOC_ARENA_MAX", "1"),
+        ("MALLOC_TRIM_THRESHOLD_", "131072"),
+        ("MALLOC_MMAP_THRESHOLD_", "131072"),
+    ];
     if HEAP.iter().all(|(name, _)| std::env::var_os(name).is_none()) {
         // The mark tells the conductor to keep these from the programs that it starts.
         command.envs(HEAP).env(crate::instrument::environment::TUNED, "1");

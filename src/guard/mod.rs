@@ -61,12 +61,18 @@ static ASKED: AtomicBool = AtomicBool::new(false);
 #[must_use]
 pub fn default_program() -> Option<PathBuf> {
     let own = std::env::current_exe().ok();
-    let ours = own.as_deref().and_then(|path| path.file_name()).is_some_and(|name| name == "mozart" || name == "mozartd");
+    let ours = own
+        .as_deref()
+        .and_then(|path| path.file_name())
+        .is_some_and(|name| name == "mozart" || name == "mozartd");
     if ours || ASKED.load(Ordering::Relaxed) {
         return own;
     }
     let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).filter(|dir| dir.is_absolute()).map(|dir| dir.join("mozart")).find(|file| file.is_file())
+    std::env::split_paths(&path)
+        .filter(|dir| dir.is_absolute())
+        .map(|dir| dir.join("mozart"))
+        .find(|file| file.is_file())
 }
 
 /// Closes everything but the three standard descriptors. What we open ourselves is never handed

@@ -237,7 +237,9 @@ fn a_job_runs_and_is_shown() {
     assert_eq!(home.mozart(&["list"]).expect(0).out, "No active jobs. Use --all to see job history.\n");
     assert_eq!(home.mozart(&["list", "--all", "--quiet"]).expect(0).out, "hello\n");
     let unknown = home.mozart(&["status", "helo"]).expect(1);
-    assert!(unknown.err.contains("Error: Job not found: helo\n") && unknown.err.contains("Did you mean: hello"));
+    assert!(
+        unknown.err.contains("Error: Job not found: helo\n") && unknown.err.contains("Did you mean: hello")
+    );
 }
 
 #[test]
@@ -301,7 +303,11 @@ fn scores_are_checked_without_a_conductor() {
     let home = Home::new();
     home.score("good", "true");
     let done = home.mozart(&["validate", "good.yaml"]).expect(0);
-    assert!(done.out.starts_with("Validating good...\n\n✓ YAML syntax valid\n✓ Schema validation passed\n"), "{}", done.out);
+    assert!(
+        done.out.starts_with("Validating good...\n\n✓ YAML syntax valid\n✓ Schema validation passed\n"),
+        "{}",
+        done.out
+    );
     fs::write(home.path("bad.yaml"), "name: [\n").unwrap();
     home.mozart(&["validate", "bad.yaml"]).expect(2);
     home.mozart(&["validate", "missing.yaml"]).expect(2);
@@ -311,7 +317,8 @@ fn scores_are_checked_without_a_conductor() {
 fn every_logged_event_is_documented() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let documentation = fs::read_to_string(root.join("docs/logs.md")).unwrap();
-    let pattern = regex::Regex::new(r#"log::(?:debug|info|warn|error)!\(\s*"([a-z_]+(?:\.[a-z_]+)+)"#).unwrap();
+    let pattern =
+        regex::Regex::new(r#"log::(?:debug|info|warn|error)!\(\s*"([a-z_]+(?:\.[a-z_]+)+)"#).unwrap();
     let mut missing = Vec::new();
     for text in sources(&root.join("src")) {
         for found in pattern.captures_iter(&text) {

@@ -73,7 +73,8 @@ impl Desk {
     pub(super) fn job_list(&mut self, list: params::List) -> Result<Outcome, RpcError> {
         let mut live: HashMap<JobId, Arc<JobView>> =
             self.view.all_live().into_iter().map(|view| (view.card.id.clone(), view)).collect();
-        let wanted = |status: &str| list.status.as_ref().is_none_or(|all| all.iter().any(|one| one == status));
+        let wanted =
+            |status: &str| list.status.as_ref().is_none_or(|all| all.iter().any(|one| one == status));
         let statuses: Vec<&str> = list.status.iter().flatten().map(String::as_str).collect();
         let limit = u32::try_from(list.limit).unwrap_or(u32::MAX);
         let rows = match self.reader.list(&statuses, limit, 0) {
@@ -85,10 +86,8 @@ impl Desk {
             }
             Err(error) => return Err(unreadable(error)),
         };
-        let mut entries: Vec<JobSummary> = rows
-            .into_iter()
-            .map(|row| live.remove(&row.job_id).map_or(row, |view| summary(&view)))
-            .collect();
+        let mut entries: Vec<JobSummary> =
+            rows.into_iter().map(|row| live.remove(&row.job_id).map_or(row, |view| summary(&view))).collect();
         // Jobs whose rows have not been written yet, or whose status has moved into the filter.
         entries.extend(live.values().map(|view| summary(view)));
         entries.retain(|entry| wanted(&entry.status));

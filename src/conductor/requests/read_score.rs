@@ -76,7 +76,11 @@ impl Instruments {
         }
         let (registry, warnings) = Registry::load(&self.home, project.as_deref());
         for warning in warnings {
-            log::warn!("instrument.profile_skipped path={:?} reason={:?}", warning.path.display().to_string(), warning.message);
+            log::warn!(
+                "instrument.profile_skipped path={:?} reason={:?}",
+                warning.path.display().to_string(),
+                warning.message
+            );
         }
         if self.loaded.len() >= PROJECTS_KEPT {
             self.loaded.clear();

@@ -67,8 +67,9 @@ impl Desk {
         let path = absolute(&submit.config_path, submit.client_cwd.as_deref());
         let stem = path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
         let name = submit.name.clone().unwrap_or(stem);
-        let id = JobId::new(&name)
-            .map_err(|error| Refused::new("", "invalid_name", format!("Invalid job name '{name}': {error}")))?;
+        let id = JobId::new(&name).map_err(|error| {
+            Refused::new("", "invalid_name", format!("Invalid job name '{name}': {error}"))
+        })?;
         let shown = path.display();
         let source = read_source(&path).map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound => {
@@ -79,13 +80,16 @@ impl Desk {
         let overrides = Overrides {
             workspace: submit.workspace.as_deref().map(|dir| absolute(dir, submit.client_cwd.as_deref())),
             start_sheet: submit.start_sheet,
-            variables: submit.variables.iter().map(|(key, value)| (key.as_str(), score_value(value))).collect(),
+            variables: submit
+                .variables
+                .iter()
+                .map(|(key, value)| (key.as_str(), score_value(value)))
+                .collect(),
         };
-        let prepared = self
-            .prepare(source, overrides)
-            .map_err(|issues| Refused::new(&name, "config_invalid", parse_failure(&path, &summary(&issues))))?;
-        check_workspace(&prepared.workspace)
-            .map_err(|message| Refused::new(&name, "workspace", message))?;
+        let prepared = self.prepare(source, overrides).map_err(|issues| {
+            Refused::new(&name, "config_invalid", parse_failure(&path, &summary(&issues)))
+        })?;
+        check_workspace(&prepared.workspace).map_err(|message| Refused::new(&name, "workspace", message))?;
         let earlier = self
             .stored(&id)
             .map_err(|error| Refused::new(&name, "registry", format!("Cannot record job '{id}': {error}")))?;
@@ -93,7 +97,10 @@ impl Desk {
         let mut remark = None;
         if let Some(earlier) = &earlier {
             if !fresh && changed_since_completion(earlier, &path) {
-                log::info!("auto_fresh.score_changed job_id={id} config_path={:?}", path.display().to_string());
+                log::info!(
+                    "auto_fresh.score_changed job_id={id} config_path={:?}",
+                    path.display().to_string()
+                );
                 fresh = true;
                 remark = Some("Score file modified since last completed run — starting fresh".to_owned());
             }
@@ -238,7 +245,9 @@ fn check_workspace(workspace: &Path) -> Result<(), String> {
 
 fn changed_since_completion(earlier: &StoredJob, path: &Path) -> bool {
     let summary = &earlier.row.summary;
-    let (Some(completed), "completed") = (summary.completed_at, summary.status.as_str()) else { return false };
+    let (Some(completed), "completed") = (summary.completed_at, summary.status.as_str()) else {
+        return false;
+    };
     let modified = std::fs::metadata(path).and_then(|meta| meta.modified()).ok();
     let modified = modified.and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
     modified.is_some_and(|since| {
@@ -253,7 +262,10 @@ mod tests {
 
     #[test]
     fn relative_paths_follow_the_client() {
-        assert_eq!(absolute(Path::new("a/b.yaml"), Some(Path::new("/home/u"))), Path::new("/home/u/a/b.yaml"));
+        assert_eq!(
+            absolute(Path::new("a/b.yaml"), Some(Path::new("/home/u"))),
+            Path::new("/home/u/a/b.yaml")
+        );
         assert_eq!(absolute(Path::new("/x.yaml"), Some(Path::new("/home/u"))), Path::new("/x.yaml"));
     }
 
