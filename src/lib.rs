@@ -24,6 +24,7 @@ pub mod template;
 pub mod executor;
 pub mod guard;
 pub mod instrument;
+pub mod lint;
 pub mod monitor;
 pub mod process;
 pub mod store;

@@ -8,8 +8,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::cli::format::parse_duration;
 use crate::cli::style::ColorChoice;
 use crate::cli::{
-    cancel, conductor_status, init, instruments, list, logs, pause, ping, restart, resume, run, schema,
-    start, status, stop, validate,
+    cancel, conductor_status, init, instruments, list, logs, pause, ping, render, restart, resume, run,
+    schema, start, status, stop, validate,
 };
 
 const HELP: &str = "\
@@ -19,7 +19,8 @@ const HELP: &str = "\
 
 Jobs:
   run               Submit a score to the conductor
-  validate          Check a score without running it
+  validate          Check scores without running them
+  render            Show the prompts that the sheets would get
   pause             Stop a job at the next sheet boundary
   resume            Let a paused, failed or cancelled job go on
   cancel            End a job at once
@@ -181,7 +182,7 @@ pub(crate) enum LogFormat {
 pub(crate) enum Command {
     /// Submit a score to the conductor
     Run(run::Options),
-    /// Check a score without running it
+    /// Check scores without running them
     Validate(validate::Options),
     /// Write a first score
     Init(init::Options),
@@ -189,6 +190,8 @@ pub(crate) enum Command {
     Instruments(instruments::Options),
     /// Print the JSON Schema of a kind of document, for editors
     Schema(schema::Options),
+    /// Show the prompts that the sheets would get
+    Render(render::Options),
     /// Stop a job at the next sheet boundary
     Pause(pause::Options),
     /// Let a paused, failed or cancelled job go on

@@ -21,6 +21,8 @@ mod output;
 mod pause;
 mod ping;
 mod plan_view;
+mod prompts;
+mod render;
 mod restart;
 mod resume;
 mod rpc;
@@ -96,6 +98,7 @@ fn dispatch(mozart: Mozart, stage: Stage) -> u8 {
             Command::Init(options) => init::run(&cx, &options),
             Command::Instruments(options) => instruments::run(&cx, &options),
             Command::Schema(options) => schema::run(&cx, &options),
+            Command::Render(options) => render::run(&cx, &options),
             Command::Pause(options) => pause::run(&cx, &options),
             Command::Resume(options) => resume::run(&cx, &options),
             Command::Cancel(options) => cancel::run(&cx, &options),

@@ -245,12 +245,12 @@ fn rules() {
     for (rest, expected) in [
         (
             "type: content_regex, path: a, pattern: \"(\"",
-            "validations.0.pattern: Invalid regex pattern for content_regex validation: unclosed group",
+            "validations.0.pattern: Invalid regex pattern for content_regex validation: unclosed group at position 0",
         ),
         ("type: file_exists", "validations.0: Validation type 'file_exists' requires 'path' field"),
         (
             "type: content_contains, path: a, pattern: ''",
-            "validations.0: Validation type 'content_contains' requires 'pattern' field",
+            "validations.0.pattern: Empty pattern in validation rule 1 will match any content",
         ),
         (
             "type: command_succeeds",
@@ -295,7 +295,7 @@ fn sections_that_must_agree() {
         ),
         (
             "rate_limit: {detection_patterns: [a, '(']}",
-            "rate_limit.detection_patterns.1: detection_patterns[1] is not valid regex: '(' - unclosed group",
+            "rate_limit.detection_patterns.1: detection_patterns[1] is not valid regex: '(' - unclosed group at position 0",
         ),
         (
             "learning: {min_confidence_threshold: 0.7}",
