@@ -8,7 +8,7 @@ use clap::Args;
 use serde_json::json;
 
 use crate::cli::context::Context;
-use crate::cli::failure::{Done, Failure};
+use crate::cli::failure::{Done, Failure, Stop};
 use crate::schema::Document;
 
 /// Name of the score when none is given.
@@ -85,9 +85,9 @@ fn told(cx: &Context, name: &str, score: &Path, schema: &Path, path: &Path) -> S
 }
 
 /// A name is a file name and a job id: letters, digits, hyphens and underscores.
-fn check_name(name: &str) -> Result<(), Failure> {
+fn check_name(name: &str) -> Result<(), Stop> {
     let wrong = |why: &str| {
-        Err(Failure::usage(format!("Score name {why}")).hint("For example: mozart init my-score"))
+        Err(Failure::usage(format!("Score name {why}")).hint("For example: mozart init my-score").into())
     };
     let allowed = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     if name.is_empty() {
@@ -115,7 +115,7 @@ fn check_name(name: &str) -> Result<(), Failure> {
 }
 
 /// Puts a whole file in the place of what is there, or leaves that as it is.
-fn write(path: &Path, text: &str) -> Result<(), Failure> {
+fn write(path: &Path, text: &str) -> Result<(), Stop> {
     let new = path.with_extension(format!("new-{}", std::process::id()));
     let written = fs::File::create(&new)
         .and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()))
@@ -126,11 +126,12 @@ fn write(path: &Path, text: &str) -> Result<(), Failure> {
     })
 }
 
-fn cannot(what: &str, path: &Path, error: &std::io::Error) -> Failure {
+fn cannot(what: &str, path: &Path, error: &std::io::Error) -> Stop {
     let word =
         if error.kind() == std::io::ErrorKind::PermissionDenied { "permission_denied" } else { "internal" };
     Failure::new(word, format!("Cannot {what} {}: {error}", path.display()))
         .hint("Choose another directory with --path DIR")
+        .into()
 }
 
 #[cfg(test)]
@@ -150,11 +151,14 @@ mod tests {
             ("schön", "only contain"),
             (long.as_str(), "too long (101 characters"),
         ] {
-            let message = check_name(name).map_or_else(|failure| failure.message, |()| "fine".to_owned());
+            let message = match check_name(name) {
+                Err(Stop::Failure(failure)) => failure.message,
+                other => panic!("{name}: {other:?}"),
+            };
             assert!(message.contains(part), "{name}: {message}");
         }
         for name in ["my-score", "A_1", "0"] {
-            assert_eq!(check_name(name), Ok(()));
+            assert!(check_name(name).is_ok());
         }
     }
 

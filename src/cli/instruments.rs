@@ -11,7 +11,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use crate::cli::context::Context;
-use crate::cli::failure::{Done, FAILED, Failure};
+use crate::cli::failure::{Done, FAILED, Failure, Stop};
 use crate::cli::format;
 use crate::cli::style::{Style, Tone};
 use crate::cli::table::{Cell, Table};
@@ -332,7 +332,7 @@ impl Version {
 }
 
 /// Runs the program of a call with `--version` alone.
-fn version(invocation: &Invocation) -> Result<Version, Failure> {
+fn version(invocation: &Invocation) -> Result<Version, Stop> {
     let guard = guard::default_program().ok_or_else(|| {
         Failure::new("internal", "cannot find the program that supervises others")
             .hint("Put mozart on the PATH")

@@ -139,9 +139,8 @@ pub(super) fn schema() -> Value {
         }
         *at = Value::Object(leaf(field, &defaults));
     }
-    for servers in [&mut root["properties"]["mcp_pool"]["properties"]["servers"]] {
-        servers["additionalProperties"]["required"] = json!(["command", "socket"]);
-    }
+    let servers = &mut root["properties"]["mcp_pool"]["properties"]["servers"];
+    servers["additionalProperties"]["required"] = json!(["command", "socket"]);
     // Of earlier programs, dropped without a word.
     root["properties"]["use_baton"] =
         json!({"deprecated": true, "description": "Of earlier programs; ignored."});
