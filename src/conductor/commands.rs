@@ -260,7 +260,8 @@ impl Core {
 
     fn watch(&mut self, id: &JobId, from_seq: Option<u64>, exchange: Exchange) {
         if let Some(live) = self.jobs.get_mut(id) {
-            if let Err((exchange, error)) = self.audience.join(&mut live.watchers, from_seq, exchange) {
+            if let Err(refused) = self.audience.join(&mut live.watchers, from_seq, exchange) {
+                let (exchange, error) = *refused;
                 self.outbox.answers.push((exchange, Err(error)));
             }
             return;

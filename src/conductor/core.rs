@@ -93,6 +93,8 @@ pub(super) enum Timer {
     Job(JobId),
     /// A `job.cancel` has waited long enough.
     CancelWait(JobId),
+    /// An attempt that was asked to end has had its grace.
+    Grace(JobId, AttemptNo),
     /// Try the locks of adopted attempts.
     Adopted,
     /// Write again what could not be written.
@@ -243,6 +245,7 @@ impl Core {
                     self.step(now, &id, Input::Tick);
                 }
                 Timer::CancelWait(id) => self.cancel_waited(now, &id),
+                Timer::Grace(id, attempt) => self.end_attempt(&id, attempt),
                 Timer::Adopted => self.try_adopted(now),
                 Timer::Registry => self.registry.retry_now(),
                 Timer::Relief => self.relieve(now),

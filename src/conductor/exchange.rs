@@ -125,19 +125,19 @@ impl Exchange {
     }
 
     /// Turns the call that was taken last into a stream, with the id of its final answer.
-    pub(crate) fn into_stream(self, net: &Handle) -> Result<(Stream, Id), (Self, RpcError)> {
+    pub(crate) fn into_stream(self, net: &Handle) -> Result<(Stream, Id), Box<(Self, RpcError)>> {
         let ReplyTo::Connection(conn) = self.to else {
             let error = RpcError::Internal("streams need a socket; subscribe with `Builder::events`".into());
-            return Err((self, error));
+            return Err(Box::new((self, error)));
         };
         let Some(id) = self.current.clone() else {
             let error =
                 RpcError::InvalidRequest("a stream needs an id, which its final answer repeats".into());
-            return Err((self, error));
+            return Err(Box::new((self, error)));
         };
         match net.start_stream(conn) {
             Ok(stream) => Ok((stream, id)),
-            Err(full) => Err((self, RpcError::TooManyStreams { max: full.max })),
+            Err(full) => Err(Box::new((self, RpcError::TooManyStreams { max: full.max }))),
         }
     }
 

@@ -16,6 +16,9 @@ use super::live::{Dirty, Live, Running};
 use super::messages::Answer;
 use super::view::Ended;
 
+/// Grace of an attempt that we end, unless its score sets `kill_grace_seconds`; a second TERM then
+/// skips what is left of the guard's own, which is meant for timeouts.
+const END_GRACE: Duration = Duration::from_secs(2);
 /// After this a failure does not count any more.
 const FAILURE_WINDOW: Duration = Duration::from_secs(61);
 
@@ -31,6 +34,9 @@ impl Core {
         }
         for (id, attempt) in std::mem::take(&mut self.outbox.ends) {
             self.end_attempt(&id, attempt);
+            if self.jobs.get(&id).is_some_and(|live| live.has_usual_grace(attempt)) {
+                self.arm(now.mono.after(END_GRACE), Timer::Grace(id, attempt));
+            }
         }
         for id in std::mem::take(&mut self.outbox.released) {
             if let Some(live) = self.jobs.get_mut(&id)

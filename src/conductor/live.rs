@@ -181,6 +181,14 @@ impl Live {
         self.exec.sheet(sheet).map_or(0, |sheet| sheet.ledger.instrument_index as usize)
     }
 
+    /// Whether the score leaves the grace of this attempt to us.
+    pub(crate) fn has_usual_grace(&self, attempt: AttemptNo) -> bool {
+        let Some(sheet) = self.sheet_of(attempt) else { return false };
+        let plan = &self.prepared.plan.sheets[sheet.index()];
+        let fallback = self.instrument_index(sheet).checked_sub(1).and_then(|at| plan.fallbacks.get(at));
+        fallback.unwrap_or(&plan.instrument).config.kill_grace_seconds.is_none()
+    }
+
     /// The other sheets as a prompt may quote them; empty when the score does not quote any.
     pub(crate) fn context(&self) -> Vec<Arc<Sheet>> {
         if self.prepared.score.cross_sheet.is_some() { self.exec.sheets().to_vec() } else { Vec::new() }

@@ -61,10 +61,10 @@ impl Audience {
         watchers: &mut Watchers,
         from_seq: Option<u64>,
         exchange: Exchange,
-    ) -> Result<(), (Exchange, RpcError)> {
+    ) -> Result<(), Box<(Exchange, RpcError)>> {
         let Some(net) = &self.net else {
             let error = RpcError::Internal("there is no socket; subscribe with `Builder::events`".into());
-            return Err((exchange, error));
+            return Err(Box::new((exchange, error)));
         };
         let (stream, id) = exchange.into_stream(net)?;
         if let Some(from) = from_seq {

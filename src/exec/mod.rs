@@ -136,10 +136,10 @@ impl Execution {
             Input::FailJob { message } => self.end_job(now, Ending::Fail { message }, &mut out),
             Input::Orphaned { message } => self.orphaned(message, &mut out),
         }
-        self.settle(now, &mut out);
         if self.index.counts.satisfied() > satisfied {
             out.event(event::progress(&self.index.counts, self.sheets.len()));
         }
+        self.settle(now, &mut out);
         if !out.is_empty() {
             self.job.ledger.updated = now.wall;
         }

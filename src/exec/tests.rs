@@ -224,8 +224,8 @@ fn an_attempt_is_saved_before_it_runs_and_the_permit_goes_last() {
             "job",
             "sheet.validation_passed",
             "sheet.completed",
-            "job.completed",
             "job.progress",
+            "job.completed",
             "released"
         ]
     );

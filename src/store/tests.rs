@@ -131,8 +131,15 @@ fn a_fresh_run_drops_the_state_and_keeps_the_attempt_number() {
 fn a_job_that_goes_on_keeps_the_history_of_its_attempts() {
     let (_keep, path) = place();
     let mut store = open(&path);
-    store.commit(&[upsert(&row("a", "failed", 1000)), sheet("a", 2, "failed"), attempt("a", 9, false)], true).unwrap();
-    store.commit(&[upsert(&row("a", "queued", 2000)), Write::DropSheets(id("a")), sheet("a", 1, "pending")], true).unwrap();
+    store
+        .commit(&[upsert(&row("a", "failed", 1000)), sheet("a", 2, "failed"), attempt("a", 9, false)], true)
+        .unwrap();
+    store
+        .commit(
+            &[upsert(&row("a", "queued", 2000)), Write::DropSheets(id("a")), sheet("a", 1, "pending")],
+            true,
+        )
+        .unwrap();
     let jobs = store.active_jobs().unwrap();
     let sheets: Vec<u32> = jobs[0].sheets.iter().map(|sheet| sheet.num.0).collect();
     assert_eq!(sheets, [1]);

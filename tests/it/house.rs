@@ -229,6 +229,12 @@ impl House {
         child.wait().unwrap();
     }
 
+    /// Stops the conductor where it is (SIGSTOP), until it is killed.
+    pub(crate) fn freeze(&self) {
+        let conductor = Identity::of(self.pid()).unwrap();
+        assert!(conductor.signal(Signal::SIGSTOP));
+    }
+
     /// Forgets a conductor that was killed or stopped by other means, and waits for its end.
     pub(crate) fn await_end(&mut self) {
         let mut child = self.conductor.take().expect("the conductor of this house runs");

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Child;
 
-use mozart::executor::{self, Adopted, Control, End, Found, Spec, Stdin, examine, sweep};
+use mozart::executor::{self, Adopted, Control, End, Found, Spec, Stdin, Taken, examine, sweep};
 use mozart::guard::record::SpecFile;
 use mozart::ids::Token;
 use mozart::process::{Identity, become_subreaper, start_ticks};
@@ -17,6 +17,15 @@ use crate::wait::{wait_for, wait_until};
 const WAITS: &str = "setsid sh -c 'echo $$ > session; exec sleep 1000' &
     while [ ! -s session ]; do :; done
     echo $$ > up; while [ ! -e go ]; do sleep 0.01; done; exit 3";
+
+/// Examines an attempt that nobody holds. A test that starts a process at this moment has a copy of
+/// all our descriptors, the lock among them, until that process runs its program.
+fn examine_free(bench: &Bench) -> (Found, Option<Taken>) {
+    wait_for("the lock to be free", || {
+        let found = examine(&bench.dir(), &bench.spec.token).unwrap();
+        (!matches!(found.0, Found::Held(_))).then_some(found)
+    })
+}
 
 /// What a process of this test binary does as a conductor; nothing in an ordinary test run.
 #[test]
@@ -164,7 +173,7 @@ fn a_number_alone_is_never_signalled() {
     {
         let lines = format!("guard {} 1 {guard_boot}\nchild {} {child_ticks}\n", decoy.pid(), decoy.pid());
         fs::write(bench.dir().join("lock"), lines).unwrap();
-        let (found, _taken) = examine(&bench.dir(), &bench.spec.token).unwrap();
+        let (found, _taken) = examine_free(&bench);
         let Found::Interrupted(leftovers) = found else { panic!("{found:?}") };
         assert_eq!(leftovers.find(), Vec::new());
         assert_eq!(leftovers.end(), Vec::<u32>::new());
@@ -184,7 +193,7 @@ fn what_never_started_never_will() {
     // Orders and a free, empty lock: the worker died before its guard wrote a line.
     fs::remove_file(bench.dir().join("exit.json")).unwrap();
     fs::write(bench.dir().join("lock"), "").unwrap();
-    assert!(matches!(examine(&bench.dir(), &bench.spec.token).unwrap(), (Found::NeverStarted, Some(_))));
+    assert!(matches!(examine_free(&bench), (Found::NeverStarted, Some(_))));
     let record = fs::read_to_string(bench.dir().join("exit.json")).unwrap();
     assert!(record.starts_with(r#"{"void":"#), "{record}");
 }
@@ -195,7 +204,7 @@ fn a_broken_record_is_an_interruption_and_never_a_crash() {
     bench.run();
     for text in ["", "{", "null", "{\"exit\":{}}", "\0\0\0"] {
         fs::write(bench.dir().join("exit.json"), text).unwrap();
-        let (found, _taken) = examine(&bench.dir(), &bench.spec.token).unwrap();
+        let (found, _taken) = examine_free(&bench);
         assert!(matches!(found, Found::Interrupted(_)), "{text:?}: {found:?}");
     }
 }

@@ -75,8 +75,8 @@ fn a_watcher_sees_everything_in_order() {
             "sheet.started 2",
             "sheet.validation_passed 2",
             "sheet.completed 2",
-            "job.completed",
             "job.progress",
+            "job.completed",
         ]
     );
     let numbers: Vec<u64> = events.iter().map(|event| event["seq"].as_u64().unwrap()).collect();
