@@ -121,9 +121,12 @@ impl Sources<'_> {
             if sheet.text(key).is_empty() || known {
                 continue;
             }
-            if let Some(changes) = &mut self.changes {
-                // A directory that is gone already will not change.
-                _ = changes.add(&path);
+            if let Some(changes) = &mut self.changes
+                && changes.add(&path).is_err()
+            {
+                // Its directory is made by a worker after the dispatch: the event of the program's
+                // start, which comes after that, leads here once more.
+                continue;
             }
             let tail = Tail::open(&path, lines)
                 .map_err(|error| failed(&format!("read {}", path.display()), &error))?;

@@ -2,6 +2,8 @@
 //!
 //! `MOZART_TEST_KILLS=50` for a long run, `MOZART_TEST_SEED=n` to repeat one.
 
+#![allow(clippy::print_stdout)]
+
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
