@@ -8,7 +8,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::cli::format::parse_duration;
 use crate::cli::style::ColorChoice;
 use crate::cli::{
-    cancel, conductor_status, list, logs, pause, ping, restart, resume, run, start, status, stop, validate,
+    cancel, conductor_status, init, instruments, list, logs, pause, ping, render, restart, resume, run,
+    schema, start, status, stop, validate,
 };
 
 const HELP: &str = "\
@@ -18,10 +19,16 @@ const HELP: &str = "\
 
 Jobs:
   run               Submit a score to the conductor
-  validate          Check a score without running it
+  validate          Check scores without running them
+  render            Show the prompts that the sheets would get
   pause             Stop a job at the next sheet boundary
   resume            Let a paused, failed or cancelled job go on
   cancel            End a job at once
+
+Scores:
+  init              Write a first score
+  instruments       Show the programs that sheets can be given to
+  schema            Print the JSON Schema of a kind of document, for editors
 
 Monitoring:
   status            Show the conductor's jobs, or one job in full
@@ -175,8 +182,16 @@ pub(crate) enum LogFormat {
 pub(crate) enum Command {
     /// Submit a score to the conductor
     Run(run::Options),
-    /// Check a score without running it
+    /// Check scores without running them
     Validate(validate::Options),
+    /// Write a first score
+    Init(init::Options),
+    /// Show the programs that sheets can be given to
+    Instruments(instruments::Options),
+    /// Print the JSON Schema of a kind of document, for editors
+    Schema(schema::Options),
+    /// Show the prompts that the sheets would get
+    Render(render::Options),
     /// Stop a job at the next sheet boundary
     Pause(pause::Options),
     /// Let a paused, failed or cancelled job go on

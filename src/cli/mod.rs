@@ -12,6 +12,8 @@ mod failure;
 mod follow;
 mod format;
 mod guard_sweep;
+mod init;
+mod instruments;
 mod job;
 mod list;
 mod logs;
@@ -19,10 +21,13 @@ mod output;
 mod pause;
 mod ping;
 mod plan_view;
+mod prompts;
+mod render;
 mod restart;
 mod resume;
 mod rpc;
 mod run;
+mod schema;
 mod score_file;
 mod start;
 mod status;
@@ -90,6 +95,10 @@ fn dispatch(mozart: Mozart, stage: Stage) -> u8 {
         match command {
             Command::Run(options) => run::run(&cx, options),
             Command::Validate(options) => validate::run(&cx, &options),
+            Command::Init(options) => init::run(&cx, &options),
+            Command::Instruments(options) => instruments::run(&cx, &options),
+            Command::Schema(options) => schema::run(&cx, &options),
+            Command::Render(options) => render::run(&cx, &options),
             Command::Pause(options) => pause::run(&cx, &options),
             Command::Resume(options) => resume::run(&cx, &options),
             Command::Cancel(options) => cancel::run(&cx, &options),

@@ -1,6 +1,6 @@
 //! `mozart run`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::{Map, Value, json};
@@ -8,8 +8,10 @@ use serde_json::{Map, Value, json};
 use crate::cli::context::Context;
 use crate::cli::failure::{Done, Failure, Stop, TRY_LATER};
 use crate::cli::job::{self, Doc};
+use crate::cli::prompts::Desk;
 use crate::cli::rpc::Rpc;
 use crate::cli::{early, follow, format, plan_view, score_file};
+use crate::fleet;
 use crate::ids::SheetNo;
 use crate::plan::Overrides;
 use crate::score::{self, Map as Variables};
@@ -68,11 +70,15 @@ pub(crate) fn run(cx: &Context, options: Options) -> Done {
     cx_out.quiet |= options.id_only;
     let source = score_file::read(cx, &options.score)?;
     let path = cx.absolute(&options.score);
+    if fleet::is_fleet(&source.text) {
+        let message = format!("{} is a fleet file (type: fleet), not a score", path.display());
+        return Err(Failure::new("score_invalid", message).hint(fleet::NOT_RUN).into());
+    }
     if let Some(name) = &options.name {
         job::check_id(name)?;
     }
-    let file =
-        score_file::load(&source, &overrides(cx, &options)).map_err(|issues| load_failure(&path, &issues))?;
+    let overrides = overrides(cx, options.workspace.as_deref(), options.start_sheet, &options.variables);
+    let file = score_file::load(&source, &overrides).map_err(|issues| load_failure(&path, &issues))?;
     let workspace = options
         .workspace
         .as_ref()
@@ -87,6 +93,8 @@ pub(crate) fn run(cx: &Context, options: Options) -> Done {
         } else {
             cx_out.say(&plan_view::summary(&file, &workspace))?;
             cx_out.text(&plan_view::text(&file, cx_out.style))?;
+            let desk = Desk::new(cx, score_file::registry(cx, &source.base));
+            cx_out.text(&plan_view::prompts(&file, &desk, cx_out.verbose))?;
         }
         return Ok(0);
     }
@@ -115,22 +123,28 @@ pub(crate) fn run(cx: &Context, options: Options) -> Done {
     Ok(0)
 }
 
-fn overrides(cx: &Context, options: &Options) -> Overrides {
+/// What the command line changes about a score.
+pub(crate) fn overrides(
+    cx: &Context,
+    workspace: Option<&Path>,
+    start_sheet: Option<u32>,
+    assignments: &[(String, Value)],
+) -> Overrides {
     let mut variables = Variables::new();
-    for (key, value) in &options.variables {
+    for (key, value) in assignments {
         // Whatever JSON holds, a score value can hold.
         if let Ok(value) = serde_json::from_value::<score::Value>(value.clone()) {
             variables.insert(key.as_str(), value);
         }
     }
     Overrides {
-        workspace: options.workspace.as_ref().map(|workspace| cx.absolute(workspace)),
-        start_sheet: options.start_sheet.map(SheetNo),
+        workspace: workspace.map(|workspace| cx.absolute(workspace)),
+        start_sheet: start_sheet.map(SheetNo),
         variables,
     }
 }
 
-fn submit(cx: &Context, options: &Options, path: &std::path::Path) -> Result<Value, Stop> {
+fn submit(cx: &Context, options: &Options, path: &Path) -> Result<Value, Stop> {
     let variables: Map<String, Value> = options.variables.iter().cloned().collect();
     let text = |path: PathBuf| path.to_string_lossy().into_owned();
     Rpc::connect(cx)?.call(
@@ -174,7 +188,7 @@ fn report(out: crate::cli::output::Output, cx: &Context, answer: &Value, staying
 }
 
 /// Why the conductor did not take the job, and what helps.
-fn rejection(cx: &Context, answer: &Value, path: &std::path::Path) -> Stop {
+fn rejection(cx: &Context, answer: &Value, path: &Path) -> Stop {
     let doc = Doc(answer);
     let (message, id) = (doc.text("message"), doc.text("job_id"));
     let failure = |word| {
@@ -225,7 +239,8 @@ fn active_limits(cx: &Context) -> Vec<String> {
         .collect()
 }
 
-fn load_failure(path: &std::path::Path, issues: &[score::Issue]) -> Failure {
+/// All problems of a score that cannot be run.
+pub(crate) fn load_failure(path: &Path, issues: &[score::Issue]) -> Failure {
     let errors: Vec<String> = issues
         .iter()
         .filter(|issue| issue.is_error())
@@ -254,7 +269,7 @@ pub(crate) fn refuse_escalation() -> Stop {
 }
 
 /// `KEY=VALUE`: numbers, `true`, `false`, `null`, lists and maps in JSON; everything else is text.
-fn assignment(text: &str) -> Result<(String, Value), String> {
+pub(crate) fn assignment(text: &str) -> Result<(String, Value), String> {
     let Some((key, value)) = text.split_once('=') else {
         return Err(format!("'{text}' is not of the form KEY=VALUE"));
     };

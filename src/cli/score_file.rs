@@ -2,25 +2,25 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
 
 use crate::cli::context::Context;
 use crate::cli::failure::{Failure, Stop, USAGE};
+use crate::instrument::Registry;
 use crate::plan::{self, Overrides, Plan};
 use crate::score::{self, Issue, Score, Source};
 
 /// Largest score file, bytes.
 const LARGEST: u64 = 8 * 1024 * 1024;
 
-/// A score that loads, and what is worth knowing about it.
+/// A score that loads.
 #[derive(Debug)]
 pub(crate) struct ScoreFile {
     /// The score.
     pub(crate) score: Score,
     /// Its sheets.
     pub(crate) plan: Plan,
-    /// Warnings and remarks.
-    pub(crate) issues: Vec<Issue>,
 }
 
 /// Reads a score and the files it names. Only the score itself has to be readable.
@@ -44,6 +44,29 @@ pub(crate) fn read(cx: &Context, path: &Path) -> Result<Source, Stop> {
     let text =
         fs::read_to_string(&path).map_err(|error| unreadable(format!("{}: {error}", path.display())))?;
     let base = path.parent().unwrap_or(Path::new("/")).to_owned();
+    Ok(with_files(Some(path), text, base))
+}
+
+/// Reads a score from standard input; its paths are relative to where the command was called.
+pub(crate) fn read_input(cx: &Context) -> Result<Source, Stop> {
+    let unreadable =
+        |why: String| Failure::new("score_unreadable", format!("Cannot read score file: {why}")).exit(USAGE);
+    let mut text = String::new();
+    let input = std::io::stdin().lock().take(LARGEST + 1).read_to_string(&mut text);
+    input.map_err(|error| unreadable(format!("standard input: {error}")))?;
+    if text.len() as u64 > LARGEST {
+        return Err(unreadable("standard input is longer than 8 MiB".to_owned()).into());
+    }
+    Ok(with_files(None, text, cx.absolute(Path::new("."))))
+}
+
+/// All instruments that a score in a directory may name.
+pub(crate) fn registry(cx: &Context, base: &Path) -> Registry {
+    // A broken profile is remarked by `mozart instruments`; here its name is unknown, which is said.
+    Registry::load(&cx.target().state_dir, Some(base)).0
+}
+
+fn with_files(path: Option<PathBuf>, text: String, base: PathBuf) -> Source {
     let mut files = BTreeMap::new();
     for file in score::referenced_files(&text, &base) {
         // A file that cannot be read is an issue of the score, which loading finds.
@@ -51,7 +74,7 @@ pub(crate) fn read(cx: &Context, path: &Path) -> Result<Source, Stop> {
             files.insert(file, content);
         }
     }
-    Ok(Source { path: Some(path), text, files, base })
+    Source { path, text, files, base }
 }
 
 /// Loads and expands; all problems when there is an error.
@@ -59,7 +82,7 @@ pub(crate) fn load(source: &Source, overrides: &Overrides) -> Result<ScoreFile, 
     let loaded = score::load(source);
     let Some(score) = loaded.score else { return Err(loaded.issues) };
     match plan::expand(&score, overrides) {
-        Ok(plan) => Ok(ScoreFile { score, plan, issues: loaded.issues }),
+        Ok(plan) => Ok(ScoreFile { score, plan }),
         Err(mut issues) => {
             let mut all = loaded.issues;
             all.append(&mut issues);

@@ -25,7 +25,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 pub use diff::{Change, Diff, after_reload, diff};
-pub use fields::{Apply, FIELDS, Field, Kind, not_acting};
+pub use fields::{Apply, FIELDS, Field, Kind, Range, not_acting};
 pub use layers::{Environment, FileChoice, Loaded, Options, choose_file, clone_tag, load};
 pub use parse::{ConfigFile, MAX_FILE_BYTES, parse};
 pub use types::{

@@ -180,13 +180,8 @@ pub fn command(call: &Call<'_>) -> Result<Invocation, CommandError> {
     let timeout = call.settings.timeout.unwrap_or(call.profile.default_timeout);
     let delivery = Delivery::choose(call, command);
 
-    let mut argv = vec![program(call, command, &env, &mut warnings)?];
-    leading_arguments(&mut argv, call, command, timeout);
-    argv.extend(delivery.arguments);
-    argv.extend(tool_servers(call.settings, command));
-    argv.extend(command.extra_flags.iter().cloned());
-    argv.extend(call.settings.extra_args.iter().cloned());
-
+    let program = program(call, command, &env, &mut warnings)?;
+    let argv = argument_list(program, call, command, timeout, &delivery);
     if argv.iter().any(|argument| argument.contains('\0')) {
         return Err(if call.prompt.contains('\0') {
             CommandError::NulInPrompt { instrument: instrument() }
@@ -212,6 +207,37 @@ pub fn command(call: &Call<'_>) -> Result<Invocation, CommandError> {
         timeout,
         warnings,
     })
+}
+
+/// The argument list of [`command`], also when the program is not installed here: then it is named as in the profile.
+///
+/// # Errors
+/// When the instrument is none that is called as a program.
+pub fn shown(call: &Call<'_>) -> Result<Vec<String>, CommandError> {
+    let Some(command) = &call.profile.command else {
+        return Err(CommandError::Http { instrument: call.profile.name.clone() });
+    };
+    let mut warnings = Vec::new();
+    let env = environment_of(call, command, &mut warnings);
+    let program = program(call, command, &env, &mut warnings).unwrap_or_else(|_| command.executable.clone());
+    let timeout = call.settings.timeout.unwrap_or(call.profile.default_timeout);
+    Ok(argument_list(program, call, command, timeout, &Delivery::choose(call, command)))
+}
+
+fn argument_list(
+    program: String,
+    call: &Call<'_>,
+    command: &Command,
+    timeout: Duration,
+    delivery: &Delivery,
+) -> Vec<String> {
+    let mut argv = vec![program];
+    leading_arguments(&mut argv, call, command, timeout);
+    argv.extend(delivery.arguments.iter().cloned());
+    argv.extend(tool_servers(call.settings, command));
+    argv.extend(command.extra_flags.iter().cloned());
+    argv.extend(call.settings.extra_args.iter().cloned());
+    argv
 }
 
 fn environment_of(call: &Call<'_>, command: &Command, warnings: &mut Vec<String>) -> Environment {

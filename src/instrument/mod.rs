@@ -15,7 +15,7 @@ mod registry;
 mod tests;
 
 pub use command::{
-    Call, CommandError, Invocation, MAX_ARGUMENT, Settings, StdinSource, command, find_program,
+    Call, CommandError, Invocation, MAX_ARGUMENT, Settings, StdinSource, command, find_program, shown,
 };
 pub use environment::Environment;
 pub use extract::{Extracted, extract};

@@ -300,7 +300,8 @@ impl Profile {
         }
         let default_timeout = match file.default_timeout_seconds {
             None => DEFAULT_TIMEOUT,
-            Some(seconds) if seconds > 0.0 => Duration::try_from_secs_f64(seconds)
+            // Below a nanosecond it would be none at all.
+            Some(seconds) if seconds >= 1e-9 => Duration::try_from_secs_f64(seconds)
                 .map_err(|_| "`default_timeout_seconds` is too large".to_owned())?,
             Some(_) => return Err("`default_timeout_seconds` must be greater than 0".to_owned()),
         };

@@ -41,6 +41,8 @@ pub struct Warning {
 #[derive(Debug, Clone, Default)]
 pub struct Registry {
     profiles: BTreeMap<String, Arc<Profile>>,
+    /// Where those come from that are not compiled in.
+    files: BTreeMap<String, PathBuf>,
 }
 
 impl Registry {
@@ -53,7 +55,7 @@ impl Registry {
                 let profile = Profile::parse(text).expect("a test parses every compiled-in profile");
                 ((*name).to_owned(), Arc::new(profile))
             });
-            Self { profiles: profiles.collect() }
+            Self { profiles: profiles.collect(), files: BTreeMap::new() }
         };
         PARSED.get_or_init(parse).clone()
     }
@@ -78,6 +80,12 @@ impl Registry {
             let (_, target) = ALIASES.iter().find(|(alias, _)| *alias == name)?;
             self.profiles.get(*target)
         })
+    }
+
+    /// The file that a profile was read from; `None` for a compiled-in one.
+    #[must_use]
+    pub fn file(&self, name: &str) -> Option<&Path> {
+        self.files.get(name).map(PathBuf::as_path)
     }
 
     /// All names, aliases left out, sorted.
@@ -122,6 +130,7 @@ impl Registry {
                             other.display()
                         )));
                     }
+                    self.files.insert(profile.name.clone(), path.clone());
                     self.profiles.insert(profile.name.clone(), Arc::new(profile));
                 }
                 Err(message) => {

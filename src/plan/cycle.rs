@@ -1,12 +1,13 @@
 //! Refusal of circles. Iterative: a chain of 10,000 sheets needs no stack.
 
+use super::stages::Layout;
 use crate::ids::SheetNo;
 use crate::score::{Issue, Score};
 
 /// Most sheets of a circle that a message names.
 const MAX_NAMES: usize = 20;
 
-pub(super) fn refuse(score: &Score, after: &[Vec<SheetNo>]) -> Result<(), Vec<Issue>> {
+pub(super) fn refuse(score: &Score, layout: &Layout, after: &[Vec<SheetNo>]) -> Result<(), Vec<Issue>> {
     let Some(circle) = find(after) else { return Ok(()) };
     let mut names: Vec<String> = circle.iter().map(ToString::to_string).collect();
     if names.len() > MAX_NAMES {
@@ -14,8 +15,11 @@ pub(super) fn refuse(score: &Score, after: &[Vec<SheetNo>]) -> Result<(), Vec<Is
         names.splice(MAX_NAMES - 1..names.len() - 1, [format!("({left_out} more)")]);
     }
     let message = format!("Circular dependency detected: {}", names.join(" -> "));
-    let issue = Issue::error("schema", "sheet.dependencies", message);
-    Err(vec![issue.at(score.place("sheet.dependencies"))])
+    // The entry that waits for a later stage is the unusual one: that is where the mistake is looked for.
+    let backward = circle.windows(2).find(|pair| pair[1] > pair[0]).map_or(circle[0], |pair| pair[0]);
+    let stage = layout.sheets[backward.index()].stage;
+    let place = score.place(&format!("sheet.dependencies.{stage}"));
+    Err(vec![Issue::error("schema", "sheet.dependencies", message).at(place)])
 }
 
 /// A circle from its lowest sheet back to it, each followed by one that it waits for.

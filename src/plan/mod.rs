@@ -25,9 +25,10 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::SheetNo;
-use crate::score::{InstrumentConfig, Issue, Map, Score};
+use crate::score::{InstrumentConfig, Issue, Map, Score, hints};
 
 pub use choice::DEFAULT_INSTRUMENT;
+pub use variables::BUILT_IN;
 
 /// Most sheets of a score.
 pub const MAX_SHEETS: u64 = 10_000;
@@ -112,10 +113,17 @@ pub struct InstrumentChoice {
 /// # Errors
 /// All problems that can be found at the first step that has any.
 pub fn expand(score: &Score, overrides: &Overrides) -> Result<Plan, Vec<Issue>> {
+    expanded(score, overrides).map_err(|mut issues| {
+        hints::complete(&mut issues);
+        issues
+    })
+}
+
+fn expanded(score: &Score, overrides: &Overrides) -> Result<Plan, Vec<Issue>> {
     let mut warnings = Vec::new();
     let layout = stages::layout(score)?;
     let after = edges::effective(score, &layout)?;
-    cycle::refuse(score, &after)?;
+    cycle::refuse(score, &layout, &after)?;
     if let Some(start) = overrides.start_sheet
         && (start.0 == 0 || start.index() >= layout.sheets.len())
     {
@@ -167,6 +175,7 @@ pub fn expand(score: &Score, overrides: &Overrides) -> Result<Plan, Vec<Issue>> 
     rules::apply(score, &mut plan, &mut warnings);
     let skips = stages::skips(score, &layout, &mut warnings);
     fingerprint::stamp(score, &mut plan, &skips);
+    hints::complete(&mut warnings);
     plan.warnings = warnings;
     Ok(plan)
 }

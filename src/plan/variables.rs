@@ -5,7 +5,7 @@ use crate::ids::SheetNo;
 use crate::score::{Map, Score, Value};
 
 /// Names that the plan knows. A variable of the score with such a name is hidden.
-const BUILT_IN: [&str; 17] = [
+pub const BUILT_IN: [&str; 17] = [
     "sheet_num",
     "total_sheets",
     "start_item",

@@ -2,6 +2,7 @@
 //! `cross_sheet`, `stale_detection`.
 
 use super::decode::{Bound, Fields};
+use super::issue::Issue;
 use super::pattern;
 
 const ABOVE_ZERO: Bound = Bound::Above(0.0);
@@ -112,7 +113,8 @@ impl RateLimit {
             list.list(|at| {
                 let text = at.text()?;
                 if let Err(why) = pattern::compile_caseless(text) {
-                    at.error(format!("detection_patterns[{index}] is not valid regex: '{text}' - {why}"));
+                    let message = format!("detection_patterns[{index}] is not valid regex: '{text}' - {why}");
+                    at.report(Issue::error("V007", &at.path, message).hint(pattern::advice(text)));
                 }
                 index += 1;
                 Some(text.to_owned())

@@ -166,6 +166,11 @@ impl<'a> At<'a> {
         self.cx.push(Issue::error("schema", &self.path, message).at(self.place()).hint(hint));
     }
 
+    /// Reports an issue here.
+    pub(crate) fn report(&self, issue: Issue) {
+        self.cx.push(issue.at(self.place()));
+    }
+
     /// Reports a warning here.
     pub(crate) fn warning(&self, code: &str, message: impl Into<String>) {
         self.cx.push(Issue::warning(code, &self.path, message).at(self.place()));
@@ -448,7 +453,7 @@ pub(crate) fn nearest<'k>(word: &str, candidates: impl Iterator<Item = &'k str>)
 }
 
 /// Insertions, deletions and replacements from one word to the other; long words are not compared.
-fn distance(a: &str, b: &str) -> usize {
+pub(crate) fn distance(a: &str, b: &str) -> usize {
     if a.len() > 64 || b.len() > 64 {
         return usize::MAX;
     }

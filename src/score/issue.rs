@@ -2,6 +2,7 @@
 //!
 //! Not for failures at run time: an issue is always about a text that a person wrote and can correct.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -49,6 +50,15 @@ pub struct Issue {
     /// What to do; may have several lines.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
+    /// The text that is meant when it stands in another file, one line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub context: Option<String>,
+    /// The hint is a command that mends it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub auto_fixable: bool,
+    /// Details for programs.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub metadata: BTreeMap<String, serde_json::Value>,
 }
 
 impl Issue {
@@ -63,6 +73,9 @@ impl Issue {
             line: None,
             column: None,
             hint: None,
+            context: None,
+            auto_fixable: false,
+            metadata: BTreeMap::new(),
         }
     }
 
@@ -70,6 +83,25 @@ impl Issue {
     #[must_use]
     pub fn warning(code: &str, path: &str, message: impl Into<String>) -> Self {
         Self { severity: Severity::Warning, ..Self::error(code, path, message) }
+    }
+
+    /// A remark that has no place yet.
+    #[must_use]
+    pub fn info(code: &str, path: &str, message: impl Into<String>) -> Self {
+        Self { severity: Severity::Info, ..Self::error(code, path, message) }
+    }
+
+    /// The same issue with a detail for programs.
+    #[must_use]
+    pub fn detail(mut self, name: &str, value: impl Into<serde_json::Value>) -> Self {
+        self.metadata.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// Whether the structure of the document is wrong, so that it cannot be checked any further.
+    #[must_use]
+    pub fn is_structural(&self) -> bool {
+        self.is_error() && (self.code == "yaml" || self.code == "schema")
     }
 
     /// The same issue at a place: line and column from 1.

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::decode::{At, Cx, Fields, Typos};
+use super::document::Document;
+use super::hints;
 use super::issue::Issue;
 use super::paths::resolve;
 use super::yaml::{self, Kind, Node};
@@ -72,34 +74,62 @@ pub fn referenced_files(text: &str, base: &Path) -> Vec<PathBuf> {
 /// Loads a score. Does not expand it: that is [`crate::plan::expand`], which finds the remaining problems.
 #[must_use]
 pub fn load(source: &Source) -> Loaded {
-    let refuse = |issue: Issue| Loaded { score: None, issues: vec![issue] };
+    let Inspected { score, issues, .. } = inspect(source);
+    let refused = issues.iter().any(Issue::is_error);
+    Loaded { score: score.filter(|_| !refused), issues }
+}
+
+/// A text looked at more closely than for running it.
+#[derive(Debug)]
+pub(crate) struct Inspected {
+    /// Also there when single values are wrong (a pattern, a condition), so that everything else can be checked;
+    /// `None` when the structure is.
+    pub(crate) score: Option<Score>,
+    /// All problems, in the order of the document.
+    pub(crate) issues: Vec<Issue>,
+    /// `None` when the text is not YAML.
+    pub(crate) document: Option<Document>,
+}
+
+/// As [`load`], with the document for those who want to point at its places.
+pub(crate) fn inspect(source: &Source) -> Inspected {
     let root = match yaml::parse(&source.text) {
         Ok(root) => root,
         Err(error) => {
-            let issue = Issue::error("yaml", "", format!("YAML syntax error: {error}"));
-            return refuse(issue.at(Some((error.line, error.column))));
+            let message = format!("YAML syntax error: {error}");
+            let issue = Issue::error("yaml", "", message).at(Some((error.line, error.column)));
+            let issues = vec![issue.hint(hints::syntax(&error.message))];
+            return Inspected { score: None, issues, document: None };
         }
     };
+    let (score, mut issues) = read(&root, source);
+    hints::complete(&mut issues);
+    let refused = issues.iter().any(Issue::is_structural) || issues.iter().any(|issue| issue.code == "fleet");
+    Inspected { score: score.filter(|_| !refused), issues, document: Some(Document::new(root)) }
+}
+
+fn read(root: &Node, source: &Source) -> (Option<Score>, Vec<Issue>) {
     let Kind::Map(entries) = &root.kind else {
         let got = match root.kind {
             Kind::Null => "empty file",
             _ => root.type_name(),
         };
         let message = format!("Score must be a YAML mapping (key-value pairs), got: {got}");
-        return refuse(Issue::error("yaml", "", message));
+        let place = Some((root.span.line, root.span.column));
+        return (None, vec![Issue::error("yaml", "", message).at(place)]);
     };
-    let is_fleet = |entry: &yaml::Entry| {
+    let is_fleet = |entry: &&yaml::Entry| {
         entry.key.as_str() == Some("type") && matches!(&entry.value.kind, Kind::Str(text) if text == "fleet")
     };
-    if entries.iter().any(is_fleet) {
+    if let Some(entry) = entries.iter().find(is_fleet) {
         let message = "this is a fleet file (type: fleet), not a score";
-        return refuse(Issue::error("fleet", "type", message).hint("submit the scores that it lists"));
+        let place = Some((entry.key_span.line, entry.key_span.column));
+        let issue = Issue::error("fleet", "type", message).at(place);
+        return (None, vec![issue.hint("submit the scores that it lists")]);
     }
     let cx = Cx::new("score field", TYPOS);
-    let score = decode(&cx, &root, source);
-    let issues = cx.into_issues();
-    let refused = issues.iter().any(Issue::is_error);
-    Loaded { score: score.filter(|_| !refused), issues }
+    let score = decode(&cx, root, source);
+    (score, cx.into_issues())
 }
 
 pub(super) fn decode(cx: &Cx, root: &Node, source: &Source) -> Option<Score> {

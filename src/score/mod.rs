@@ -7,11 +7,14 @@
 //! condition and regular expression parsed or compiled once.
 
 mod after;
+pub mod checks;
 mod control;
 pub(crate) mod decode;
+pub(crate) mod document;
 pub mod expr;
 mod extras;
 mod fields;
+pub(crate) mod hints;
 mod inert;
 mod instruments;
 mod issue;
@@ -44,6 +47,7 @@ pub use inert::inert_keys;
 pub use instruments::{Backend, InstrumentConfig, InstrumentDef, Movement, Ollama, OutputFormat};
 pub use issue::{Issue, Severity};
 pub use learning::{AutoApply, EntropyResponse, ExplorationBudget, Learning};
+pub(crate) use load::inspect;
 pub use load::{Loaded, Source, load, referenced_files};
 pub use prompt::{Extension, Prompt};
 pub use rules::{Rule, RuleKind};

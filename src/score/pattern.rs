@@ -26,10 +26,36 @@ fn build(pattern: &str, caseless: bool) -> Result<Regex, String> {
                 return "pattern uses look-around/back-references, which this build does not support"
                     .to_owned();
             }
+            let place = position(&text).map_or_else(String::new, |at| format!(" at position {at}"));
             let last = text.lines().last().unwrap_or("").trim();
-            last.strip_prefix("error: ").unwrap_or(last).to_owned()
+            format!("{}{place}", last.strip_prefix("error: ").unwrap_or(last))
         },
     )
+}
+
+/// The character, from 0, at which a pattern of one line goes wrong: the error draws a caret below it.
+fn position(error: &str) -> Option<usize> {
+    let caret = |line: &&str| !line.trim().is_empty() && line.trim().chars().all(|c| c == '^');
+    let line = error.lines().find(caret)?;
+    line.find('^')?.checked_sub(4)
+}
+
+/// What usually mends a pattern that does not compile.
+pub(super) fn advice(pattern: &str) -> &'static str {
+    let why = compile(pattern).err().unwrap_or_default();
+    if why.contains("look-around") {
+        "match the text itself and check the rest with a second rule, or use command_succeeds with grep -P"
+    } else if why.contains("repetition") {
+        "`*`, `+`, `?` and `{n}` repeat what stands before them: write `\\*` for the character itself"
+    } else if why.contains("group") || why.contains("parenthes") {
+        "close every `(` with `)`; write `\\(` for the character itself"
+    } else if why.contains("class") {
+        "close every `[` with `]`; write `\\[` for the character itself"
+    } else if why.contains("escape") {
+        "write `\\\\` for a backslash; in YAML use single quotes around patterns"
+    } else {
+        "test the pattern by itself; content_contains needs no pattern at all"
+    }
 }
 
 /// `\Z` of Python is `\z` here.
@@ -58,7 +84,7 @@ mod tests {
         assert!(!compile(r"a\Z").unwrap().is_match("a\nb"));
         assert!(compile(r"(?P<n>x)\\Z").unwrap().is_match(r"x\Z"));
         assert!(compile_caseless("Rate").unwrap().is_match("RATE"));
-        assert_eq!(compile("(").unwrap_err(), "unclosed group");
+        assert_eq!(compile("(").unwrap_err(), "unclosed group at position 0");
         assert!(compile("(?=a)").unwrap_err().contains("look-around"));
         assert!(compile(r"(a)\1").unwrap_err().contains("back-references"));
     }

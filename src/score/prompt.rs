@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::decode::{At, Fields};
+use super::issue::Issue;
 use super::paths::resolve;
 use super::value::Map;
 
@@ -65,10 +66,9 @@ impl Prompt {
             match file(&path) {
                 Some(text) => Some((path, text.to_owned())),
                 None => {
-                    at.error_hint(
-                        format!("Template file not found: {}", path.display()),
-                        "create it or correct the path; it is relative to the score file",
-                    );
+                    let message = format!("Template file not found: {}", path.display());
+                    let hint = "create it or correct the path; it is relative to the score file";
+                    at.report(Issue::error("V003", &at.path, message).hint(hint));
                     None
                 }
             }

@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use super::decode::{At, Bound};
+use super::decode::{At, Bound, Fields};
+use super::issue::{Issue, Severity};
 use super::pattern;
 use super::sheet::Condition;
 
@@ -100,22 +101,34 @@ impl Rule {
             ("pattern", looks_inside, &pattern),
             ("command", is_command, &command),
         ];
-        for (name, needed, value) in needs {
+        let (mut absent, mut blank) = (Vec::new(), Vec::new());
+        for (name, _, value) in needs.into_iter().filter(|(_, needed, _)| *needed) {
+            let empty = value.as_deref().is_some_and(|text| text.trim().is_empty());
             // A value of the wrong type has been reported already.
-            let blank = value
-                .as_deref()
-                .is_some_and(|text| text.trim().is_empty() && name != "pattern" || text.is_empty());
-            let missing = f.peek(name).is_none_or(|at| at.is_null());
-            if needed && (blank || missing) {
-                at.error(format!("Validation type '{}' requires '{name}' field", kind.as_str()));
+            if f.peek(name).is_none_or(|at| at.is_null()) {
+                absent.push(name);
+            } else if name == "pattern" && empty {
+                empty_pattern(&f, value.as_deref() == Some(""));
+            } else if empty {
+                blank.push(name);
             }
+        }
+        for name in absent {
+            at.error(format!("Validation type '{}' requires '{name}' field", kind.as_str()));
+        }
+        if let Some(at) = blank.first().and_then(|name| f.peek(name)) {
+            let (kind, list) = (kind.as_str(), blank.join(", "));
+            let message =
+                format!("Validation rule {} ({kind}) missing required fields: {list}", number(&at.path));
+            at.report(Issue::error("V008", &at.path, message).hint(format!("give a value to {list}")));
         }
         if kind == RuleKind::ContentRegex
             && let Some(text) = &pattern
             && let Err(message) = pattern::compile(text)
             && let Some(at) = f.peek("pattern")
         {
-            at.error(format!("Invalid regex pattern for content_regex validation: {message}"));
+            let message = format!("Invalid regex pattern for content_regex validation: {message}");
+            at.report(Issue::error("V007", &at.path, message).hint(pattern::advice(text)));
         }
         f.finish();
         Some(Self {
@@ -140,11 +153,26 @@ fn condition(at: &At<'_>) -> Option<Condition> {
     match Condition::parse(at.text()?) {
         Ok(condition) => Some(condition),
         Err(message) => {
-            let mut issue =
-                super::Issue::error("V213", &at.path, format!("cannot parse condition: {message}"));
-            issue = issue.at(at.place());
-            at.cx.push(issue.hint("for example: stage == 2 and instance in [1, 3]"));
+            let issue = Issue::error("V213", &at.path, format!("cannot parse condition: {message}"));
+            at.report(issue.hint("for example: stage == 2 and instance in [1, 3]"));
             None
         }
     }
+}
+
+/// Any content has the empty text in it; blanks may be meant.
+fn empty_pattern(f: &Fields<'_>, empty: bool) {
+    let Some(at) = f.peek("pattern") else { return };
+    let number = number(&at.path);
+    let message = format!("Empty pattern in validation rule {number} will match any content");
+    let mut issue = Issue::error("V106", &at.path, message);
+    if !empty {
+        issue.severity = Severity::Warning;
+    }
+    at.report(issue.hint("write the text that the file must contain, or use file_exists"));
+}
+
+/// The number of the rule that a path leads into, from 1.
+pub(super) fn number(path: &str) -> usize {
+    path.split('.').find_map(|step| step.parse::<usize>().ok()).map_or(0, |index| index + 1)
 }

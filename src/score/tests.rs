@@ -245,12 +245,12 @@ fn rules() {
     for (rest, expected) in [
         (
             "type: content_regex, path: a, pattern: \"(\"",
-            "validations.0.pattern: Invalid regex pattern for content_regex validation: unclosed group",
+            "validations.0.pattern: Invalid regex pattern for content_regex validation: unclosed group at position 0",
         ),
         ("type: file_exists", "validations.0: Validation type 'file_exists' requires 'path' field"),
         (
             "type: content_contains, path: a, pattern: ''",
-            "validations.0: Validation type 'content_contains' requires 'pattern' field",
+            "validations.0.pattern: Empty pattern in validation rule 1 will match any content",
         ),
         (
             "type: command_succeeds",
@@ -295,7 +295,7 @@ fn sections_that_must_agree() {
         ),
         (
             "rate_limit: {detection_patterns: [a, '(']}",
-            "rate_limit.detection_patterns.1: detection_patterns[1] is not valid regex: '(' - unclosed group",
+            "rate_limit.detection_patterns.1: detection_patterns[1] is not valid regex: '(' - unclosed group at position 0",
         ),
         (
             "learning: {min_confidence_threshold: 0.7}",
@@ -420,22 +420,22 @@ fn canonical(key: &str) -> String {
 fn every_key_is_in_the_documentation() {
     let keys: BTreeSet<String> = known_keys().iter().map(|key| canonical(key)).collect();
     assert!(keys.len() > 250, "{}", keys.len());
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/score-keys.md");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/score-reference.md");
     let text = std::fs::read_to_string(path).unwrap();
     let missing: Vec<&String> = keys.iter().filter(|key| !text.contains(&format!("`{key}`"))).collect();
-    assert!(missing.is_empty(), "not in docs/score-keys.md: {missing:#?}");
+    assert!(missing.is_empty(), "not in docs/score-reference.md: {missing:#?}");
     let known = |key: &str| keys.contains(key);
     let extra: Vec<&str> = text
         .lines()
         .filter_map(|line| line.strip_prefix("| `")?.split_once('`').map(|(key, _)| key))
         .filter(|key| !known(key) && *key != "x-*")
         .collect();
-    assert!(extra.is_empty(), "in docs/score-keys.md, but no key: {extra:#?}");
+    assert!(extra.is_empty(), "in docs/score-reference.md, but no key: {extra:#?}");
 }
 
 #[test]
 fn inert_keys_are_marked_in_the_documentation() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/score-keys.md");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/score-reference.md");
     let text = std::fs::read_to_string(path).unwrap();
     for key in inert::SINGLE_NAMES.iter().chain(inert::SECTIONS.iter()) {
         let line = text.lines().find(|line| line.starts_with(&format!("| `{key}` ")));

@@ -21,9 +21,9 @@ use std::io;
 use minijinja::syntax::SyntaxConfig;
 use std::sync::OnceLock;
 
-use minijinja::{AutoEscape, Environment, ErrorKind, Output, State, UndefinedBehavior, Value};
+use minijinja::{AutoEscape, Environment, ErrorKind, Output, State, Template, UndefinedBehavior, Value};
 
-pub use vars::{Item, Vars};
+pub use vars::{Item, Stand, Vars};
 
 /// Largest rendered text, 16 MiB.
 pub const MAX_OUTPUT: usize = 16 * 1024 * 1024;
@@ -59,6 +59,37 @@ pub fn check(template: &str) -> Result<(), RenderError> {
     strict().template_from_named_str("template", &template).map(drop).map_err(|error| explain(&error))
 }
 
+/// Names that a template uses and neither sets itself nor gets from the engine, sorted. Branches are not looked
+/// at: a name counts also where it is only tested. Nothing for a template that does not parse.
+#[must_use]
+pub fn undeclared(template: &str) -> Vec<String> {
+    let Ok(template) = prepared(template) else { return Vec::new() };
+    let env = strict();
+    let Ok(compiled) = env.template_from_named_str("template", &template) else { return Vec::new() };
+    let mut names = compiled.undeclared_variables(false);
+    for (name, _) in env.globals() {
+        names.remove(name);
+    }
+    let mut names: Vec<String> = names.into_iter().collect();
+    names.sort();
+    names
+}
+
+/// Renders one template with several sets of variables, as [`render`] does; it is compiled once.
+pub fn render_each(
+    template: &str,
+    all: impl IntoIterator<Item = Vars>,
+    mut each: impl FnMut(Result<String, RenderError>),
+) -> Result<(), RenderError> {
+    let template = prepared(template)?;
+    let compiled =
+        strict().template_from_named_str("template", &template).map_err(|error| explain(&error))?;
+    for vars in all {
+        each(fill(&compiled, template.len(), &vars));
+    }
+    Ok(())
+}
+
 /// Filters and settings are made once; nothing of a template stays in them.
 fn strict() -> &'static Environment<'static> {
     static STRICT: OnceLock<Environment<'static>> = OnceLock::new();
@@ -68,7 +99,11 @@ fn strict() -> &'static Environment<'static> {
 fn run(template: &str, vars: &Vars, env: &Environment<'static>) -> Result<String, RenderError> {
     let template = prepared(template)?;
     let compiled = env.template_from_named_str("template", &template).map_err(|error| explain(&error))?;
-    let mut out = Capped { text: Vec::with_capacity(template.len()), full: false };
+    fill(&compiled, template.len(), vars)
+}
+
+fn fill(compiled: &Template<'_, '_>, length: usize, vars: &Vars) -> Result<String, RenderError> {
+    let mut out = Capped { text: Vec::with_capacity(length), full: false };
     let result = compiled.render_captured_to(object::context(vars), &mut out).map(drop);
     if out.full {
         return Err(RenderError {

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use minijinja::Value;
 use minijinja::value::{Enumerator, Object, ObjectRepr};
+use minijinja::{Error, State, Value};
 
-use super::vars::{Item, Vars};
+use super::vars::{Item, Stand, Vars};
 
 /// A mapping. Like every value of the engine it is immutable.
 #[derive(Debug)]
@@ -40,6 +40,68 @@ impl Object for Mapping {
     }
 }
 
+/// What stands for a text that a sheet has not written yet.
+const UNKNOWN: &str = "(known when the job runs)";
+
+/// A mapping in which everything is found.
+#[derive(Debug)]
+struct Unknown {
+    keys: Vec<Value>,
+    stand: Stand,
+}
+
+impl Object for Unknown {
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        ObjectRepr::Map
+    }
+
+    fn get_value(self: &Arc<Self>, _key: &Value) -> Option<Value> {
+        Some(match self.stand {
+            Stand::Text => Value::from(UNKNOWN),
+            Stand::Anything => Value::from_object(Anything),
+        })
+    }
+
+    fn enumerate(self: &Arc<Self>) -> Enumerator {
+        Enumerator::Values(self.keys.clone())
+    }
+
+    fn is_true(self: &Arc<Self>) -> bool {
+        true
+    }
+}
+
+/// A value of which nothing is known, so that nothing that is done with it is wrong.
+#[derive(Debug)]
+struct Anything;
+
+impl Object for Anything {
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        ObjectRepr::Plain
+    }
+
+    fn get_value(self: &Arc<Self>, _key: &Value) -> Option<Value> {
+        Some(Value::from_object(Self))
+    }
+
+    fn call(self: &Arc<Self>, _state: &mut State<'_, '_>, _args: &[Value]) -> Result<Value, Error> {
+        Ok(Value::from_object(Self))
+    }
+
+    fn call_method(
+        self: &Arc<Self>,
+        _state: &mut State<'_, '_>,
+        _method: &str,
+        _args: &[Value],
+    ) -> Result<Value, Error> {
+        Ok(Value::from_object(Self))
+    }
+
+    fn render(self: &Arc<Self>, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(UNKNOWN)
+    }
+}
+
 /// `1` for `"1"` and the other way round: a map that went through JSON lost its integer keys.
 fn other_spelling(key: &Value) -> Option<Value> {
     if key.is_integer() {
@@ -58,6 +120,9 @@ fn value(item: &Item) -> Value {
         Item::Float(number) => Value::from(*number),
         Item::Str(text) => Value::from(text.as_str()),
         Item::List(items) => Value::from(items.iter().map(value).collect::<Vec<_>>()),
+        Item::Unknown(keys, stand) => {
+            Value::from_object(Unknown { keys: keys.iter().map(value).collect(), stand: *stand })
+        }
         Item::Map(entries) => mapping(entries.iter().map(|(key, item)| (value(key), value(item))).collect()),
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::python;
+use crate::score;
 
 /// One value of a template variable.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,6 +23,17 @@ pub enum Item {
     /// A mapping in the order it was written. Keys are scalars; `1` and `"1"` are different keys,
     /// but a lookup that misses with one tries the other.
     Map(Vec<(Item, Item)>),
+    /// A mapping of which only some keys are known: every lookup finds something, see [`Stand`].
+    Unknown(Vec<Item>, Stand),
+}
+
+/// What stands for a value that is not known before a job runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stand {
+    /// A text.
+    Text,
+    /// Something that can be indexed, called and printed, and is always itself.
+    Anything,
 }
 
 impl Item {
@@ -39,7 +51,7 @@ impl Item {
                 Some(text)
             }
             Self::Str(text) => Some(text.clone()),
-            Self::List(_) | Self::Map(_) => None,
+            Self::List(_) | Self::Map(_) | Self::Unknown(..) => None,
         }
     }
 }
@@ -65,6 +77,27 @@ impl<K: Into<Item>, V: Into<Item>> FromIterator<(K, V)> for Item {
     /// A mapping.
     fn from_iter<I: IntoIterator<Item = (K, V)>>(pairs: I) -> Self {
         Self::Map(pairs.into_iter().map(|(key, value)| (key.into(), value.into())).collect())
+    }
+}
+
+impl From<&score::Value> for Item {
+    fn from(value: &score::Value) -> Self {
+        use score::Value;
+        match value {
+            Value::Null => Self::None,
+            Value::Bool(flag) => Self::Bool(*flag),
+            Value::Int(number) => Self::Int((*number).into()),
+            Value::Float(number) => Self::Float(*number),
+            Value::Str(text) => Self::Str(text.clone()),
+            Value::Seq(items) => Self::List(items.iter().map(Self::from).collect()),
+            Value::Map(map) => {
+                let key = |key: &score::value::Key| match key {
+                    score::value::Key::Int(number) => Self::Int((*number).into()),
+                    score::value::Key::Str(text) => Self::Str(text.clone()),
+                };
+                Self::Map(map.iter().map(|(name, value)| (key(name), Self::from(value))).collect())
+            }
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 //! A panic in a task is caught, logged and costs that task alone.
 
 pub(crate) mod attempt;
+pub(crate) mod brief;
 mod lane;
 mod semaphore;
 

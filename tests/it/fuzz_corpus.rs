@@ -6,12 +6,20 @@ use std::path::Path;
 
 use proptest::prelude::*;
 
+#[path = "../../fuzz/properties/condition.rs"]
+mod condition;
+#[path = "../../fuzz/properties/instrument.rs"]
+mod instrument;
 #[path = "../../fuzz/properties/ndjson.rs"]
 mod ndjson;
+#[path = "../../fuzz/properties/placeholder.rs"]
+mod placeholder;
 #[path = "../../fuzz/properties/request.rs"]
 mod request;
 #[path = "../../fuzz/properties/score.rs"]
 mod score;
+#[path = "../../fuzz/properties/template.rs"]
+mod template;
 
 fn replay(target: &str, check: fn(&[u8])) {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);
@@ -38,6 +46,65 @@ fn request_seeds() {
 #[test]
 fn score_seeds() {
     replay("score", score::check);
+}
+
+#[test]
+fn condition_seeds() {
+    replay("condition", condition::check);
+}
+
+#[test]
+fn template_seeds() {
+    replay("template", template::check);
+}
+
+#[test]
+fn placeholder_seeds() {
+    replay("placeholder", placeholder::check);
+}
+
+#[test]
+fn instrument_seeds() {
+    replay("instrument", instrument::check);
+}
+
+/// Every target of the fuzz package is replayed here.
+#[test]
+fn no_target_is_forgotten() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let own = std::fs::read_to_string(root.join("tests/it/fuzz_corpus.rs")).unwrap();
+    for entry in std::fs::read_dir(root.join("fuzz/fuzz_targets")).unwrap() {
+        let name = entry.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned();
+        assert!(own.contains(&format!("replay(\"{name}\", {name}::check)")), "{name} is not replayed");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn values_in_commands_are_data(value in r#"[ -~äß\t\n'"$`\\\\{}!]{0,20}"#) {
+        placeholder::check_in_a_shell(&value);
+    }
+
+    #[test]
+    fn conditions_of_almost_the_grammar(
+        text in r#"(stage|a\.b|x\[1\]|[0-9]{1,3}|'t'|None|True| and | or | not |==|!=|<=|>| in |is|\(|\)|\[|\]|,| ){0,24}"#
+    ) {
+        condition::check(text.as_bytes());
+    }
+
+    #[test]
+    fn templates_of_almost_the_language(
+        text in r#"(\{\{|\}\}|\{%|%\}|-%\}| if | endif | for x in list | endfor | set y = | given|sheet_num|\||upper|[a-z0-9 '"\[\]\(\)\n]){0,24}"#
+    ) {
+        template::check(text.as_bytes());
+    }
+
+    #[test]
+    fn placeholders_of_any_text(text in r#"([{}]|value|n|workspace|:03d|[ -~]|\x00|\$|"|'){0,30}"#) {
+        placeholder::check(text.as_bytes());
+    }
 }
 
 proptest! {

@@ -5,9 +5,7 @@
 
 mod context;
 mod judge;
-mod prompt;
 mod rules;
-mod vars;
 
 use std::fs;
 use std::io::Write as _;
@@ -21,15 +19,16 @@ use crossbeam_channel::Sender;
 use crate::classify::ErrorCode;
 use crate::conductor::{Event, Prepared};
 use crate::config::Config;
-use crate::exec::{AttemptReport, Evidence, Failure, Order, Outcome, Sheet};
+use crate::exec::{AttemptReport, Evidence, Failure, Mode, Order, Outcome, Sheet};
 use crate::executor::{self, Control, End, Spec, StartError, Stdin};
 use crate::guard::record::Exit;
 use crate::ids::{AttemptKey, AttemptNo, Token};
-use crate::instrument::{self, Call, Environment, Invocation, Profile, Settings, StdinSource};
+use crate::instrument::{self, Call, Environment, Invocation, Profile, StdinSource};
 use crate::plan::{InstrumentChoice, SheetPlan};
 use crate::template::Vars;
 use crate::validate::Snapshot;
 use crate::worker::Permit;
+use crate::worker::brief::{Brief, Limits, Round};
 
 use rules::Rules;
 
@@ -67,9 +66,7 @@ pub(crate) struct Worker {
     events: Sender<Event>,
     state_dir: PathBuf,
     guard_program: PathBuf,
-    /// Prompts above so many estimated tokens are remarked, or refused; 0 = never.
-    warn_tokens: u64,
-    refuse_tokens: u64,
+    limits: Limits,
     ours: Arc<Environment>,
 }
 
@@ -99,8 +96,10 @@ impl Worker {
             events,
             state_dir,
             guard_program,
-            warn_tokens: config.preflight.token_warning_threshold,
-            refuse_tokens: config.preflight.token_error_threshold,
+            limits: Limits {
+                warn_tokens: config.preflight.token_warning_threshold,
+                refuse_tokens: config.preflight.token_error_threshold,
+            },
             ours,
         }
     }
@@ -133,7 +132,7 @@ impl Worker {
             );
             return failed(ErrorCode::E505, message);
         };
-        let attempt = Attempt {
+        let mut attempt = Attempt {
             worker: self,
             key,
             prepared,
@@ -143,8 +142,9 @@ impl Worker {
             control,
             token,
             dir: executor::dir(&self.state_dir, key),
-            vars: vars::for_sheet(prepared, key.sheet, profile),
+            vars: Vars::new(),
         };
+        attempt.vars = attempt.brief().vars();
         match kind {
             TaskKind::Run(order) => attempt.run(&order, sheets),
             TaskKind::Judge { exit, .. } => {
@@ -181,20 +181,47 @@ impl Drop for ReportOnDrop<'_> {
     }
 }
 
+impl<'a> Attempt<'a> {
+    fn brief(&self) -> Brief<'a> {
+        Brief {
+            score: &self.prepared.score,
+            plan: &self.prepared.plan,
+            sheet: self.sheet,
+            choice: self.choice,
+            profile: self.profile,
+            workspace: &self.prepared.workspace,
+            thinking_method: self.prepared.snapshot.thinking_method.as_deref(),
+            limits: self.worker.limits,
+        }
+    }
+}
+
 impl Attempt<'_> {
     fn run(mut self, order: &Order, sheets: &[Arc<Sheet>]) -> AttemptReport {
         let mut warnings = Vec::new();
         self.add_context(order, sheets, &mut warnings);
         let rules = Rules::of(&self);
-        let prompt = match self.prompt(order, &rules, &mut warnings) {
-            Ok(prompt) => prompt,
+        let round = Round {
+            retry_count: order.retry_count,
+            previous: order.previous.as_deref(),
+            completion: (order.mode == Mode::Completion).then_some(order.completion),
+        };
+        let brief = self.brief();
+        let prompt = match brief.prompt(&mut self.vars, &round, rules.requirements(), &mut warnings) {
+            Ok(ready) => {
+                for path in ready.missing {
+                    let path = path.display().to_string();
+                    log::error!("attempt.injection_missing attempt={} path={path:?}", self.key);
+                }
+                ready.text
+            }
             Err(failure) => return report_failure(failure, warnings),
         };
         let cwd = match self.working_directory() {
             Ok(cwd) => cwd,
             Err(failure) => return report_failure(failure, warnings),
         };
-        let settings = self.settings();
+        let settings = self.brief().settings();
         let identity = self.identity_of(order.attempt);
         let prompt_file = self.dir.with_extension("prompt");
         let call = Call {
@@ -315,22 +342,6 @@ impl Attempt<'_> {
             failure(ErrorCode::E601, message)
         })?;
         Ok(workspace.clone())
-    }
-
-    fn settings(&self) -> Settings {
-        let config = &self.choice.config;
-        Settings {
-            skip_permissions: config.skip_permissions.unwrap_or(true),
-            disable_mcp: config.disable_mcp.unwrap_or(true),
-            mcp_config: None,
-            allowed_tools: config.allowed_tools.clone().unwrap_or_default(),
-            model: config.model.clone(),
-            system_prompt_file: config.system_prompt_file.clone(),
-            output_format: config.output_format.map(|format| format.as_str().to_owned()),
-            extra_args: config.cli_extra_args.clone().unwrap_or_default(),
-            env: config.env.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
-            timeout: config.timeout_seconds.map(Duration::from_secs_f64),
-        }
     }
 
     fn identity_of(&self, attempt: AttemptNo) -> Vec<(String, String)> {

@@ -6,7 +6,6 @@ use crate::exec::RuleResult;
 use crate::executor::{self, BoundSpec};
 use crate::instrument::environment;
 use crate::score;
-use crate::template::placeholders::expand_path;
 use crate::template::prompt::Requirement;
 use crate::validate::{self, Check, Command, CommandEnd, Rule, RuleKind, Snapshot};
 
@@ -27,24 +26,9 @@ pub(super) struct Rules {
 
 impl Rules {
     pub(super) fn of(attempt: &Attempt<'_>) -> Self {
-        let all = &attempt.prepared.score.validations;
-        let mut applying: Vec<&score::Rule> =
-            attempt.sheet.rules.iter().filter_map(|&index| all.get(index)).collect();
-        applying.sort_by_key(|rule| rule.stage);
-        let requirements = applying
-            .iter()
-            .map(|rule| Requirement {
-                rule_type: rule.kind.as_str().to_owned(),
-                description: rule.description.clone(),
-                path: rule
-                    .path
-                    .as_ref()
-                    .map(|path| expand_path(path, &attempt.vars).unwrap_or_else(|_| path.clone())),
-                pattern: rule.pattern.clone(),
-                command: rule.command.clone(),
-            })
-            .collect();
-        Self { rules: applying.into_iter().map(convert).collect(), requirements }
+        let brief = attempt.brief();
+        let requirements = brief.requirements(&attempt.vars);
+        Self { rules: brief.rules().into_iter().map(convert).collect(), requirements }
     }
 
     pub(super) fn requirements(&self) -> &[Requirement] {

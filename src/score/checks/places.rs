@@ -1,0 +1,48 @@
+//! Checks over the whole document: what was left to be filled in, and what has no effect.
+
+use super::{Report, Subject};
+use crate::score::{Issue, inert_keys};
+
+/// Keys whose values are paths.
+const PATH_KEYS: [&str; 16] = [
+    "workspace",
+    "path",
+    "file",
+    "directory",
+    "working_directory",
+    "template_file",
+    "system_prompt_file",
+    "job_path",
+    "job_workspace",
+    "worktree_base",
+    "file_path",
+    "state_path",
+    "spec_dir",
+    "concert_log_path",
+    "outcome_store_path",
+    "prompt_extensions",
+];
+
+/// V216: a path that an example left open.
+pub(super) fn left_to_fill_in(subject: &Subject<'_>, report: &mut Report) {
+    let mut found = Vec::new();
+    subject.document.texts(|path, key, text| {
+        let open = text.to_ascii_uppercase().contains("[CHANGE THIS") || text.contains("/path/to/");
+        if open && PATH_KEYS.contains(&key) && !text.contains('\n') {
+            let message = format!("'{text}' looks like a placeholder that was never filled in");
+            found.push(Issue::warning("V216", path, message).hint("write the path that is meant"));
+        }
+    });
+    for issue in found {
+        report.add(subject, issue);
+    }
+}
+
+/// V230: keys that are accepted and do nothing, in one line.
+pub(super) fn inert(subject: &Subject<'_>, report: &mut Report) {
+    let keys = inert_keys(subject.score);
+    let Some(first) = keys.first() else { return };
+    let message = format!("Accepted, but without effect in this version: {}", keys.join(", "));
+    let hint = "they may stay; do not rely on them";
+    report.add(subject, Issue::info("V230", first, message).hint(hint).detail("keys", keys));
+}

@@ -1,0 +1,255 @@
+//! Checks of the prompt template.
+
+use std::collections::BTreeMap;
+
+use super::{Rendered, Report, Subject, alike, sheets};
+use crate::plan::{BUILT_IN, SheetPlan};
+use crate::score::Issue;
+use crate::score::document::find_word;
+use crate::template::{self, Item, RenderError, Stand, Vars};
+
+/// Names that are known only while a job runs.
+pub(super) const AT_RUN_TIME: [&str; 8] = [
+    "previous_outputs",
+    "previous_files",
+    "skipped_upstream",
+    "injected_context",
+    "injected_skills",
+    "injected_tools",
+    "attempt",
+    "retry_count",
+];
+
+/// Names that the language of templates has.
+const OF_THE_LANGUAGE: [&str; 4] = ["loop", "self", "caller", "varargs"];
+
+/// Most sheets that are rendered.
+const MAX_RENDERED: usize = 2_000;
+
+/// V001: the template does not parse.
+pub(super) fn syntax(subject: &Subject<'_>, report: &mut Report) {
+    let Some(text) = &subject.score.prompt.template else { return };
+    let Err(error) = template::check(text) else { return };
+    let path = path(subject);
+    let message = format!("Jinja syntax error in {path}: {}", error.message);
+    let hint = if error.message.contains("end of input") || error.message.contains("unexpected end") {
+        "close the block that begins here: `{% endif %}`, `{% endfor %}`, `{% endmacro %}`, or `}}`, `%}`, `#}`"
+    } else if error.message.contains("unknown") {
+        "check the spelling of the tag"
+    } else {
+        "close every `{{` with `}}` and every `{%` with `%}`; for a literal brace write `{{ '{' }}`"
+    };
+    add(subject, report, Issue::error("V001", path, message).hint(hint), error.line, "");
+}
+
+/// V101: a name that nothing defines.
+pub(super) fn undefined(subject: &Subject<'_>, report: &mut Report) {
+    let Some(text) = &subject.score.prompt.template else { return };
+    let path = path(subject);
+    for name in template::undeclared(text) {
+        if known(subject).any(|known| known == name) || is_tested(text, &name) {
+            continue;
+        }
+        let hint = match alike(&name, known(subject)) {
+            Some(near) => format!("Did you mean '{near}'?"),
+            None => {
+                let own: Vec<&str> =
+                    subject.plan.user_variables.iter().filter_map(|(key, _)| key.as_str()).take(10).collect();
+                let own = if own.is_empty() { "none".to_owned() } else { own.join(", ") };
+                format!(
+                    "add it to prompt.variables (now: {own}), or use a built-in such as {{{{ sheet_num }}}}"
+                )
+            }
+        };
+        let message = format!("Undefined variable '{name}' in {path}");
+        let line = line_of(text, &name);
+        add(subject, report, Issue::warning("V101", path, message).hint(hint), line, &name);
+    }
+}
+
+/// V202: `{name}` where `{{ name }}` is meant.
+pub(super) fn single_braces(subject: &Subject<'_>, report: &mut Report) {
+    let Some(text) = &subject.score.prompt.template else { return };
+    if subject.score.prompt.template_file.is_some() {
+        return;
+    }
+    for name in BUILT_IN {
+        let written = format!("{{{name}}}");
+        let lonely = |at: &usize| {
+            let before = text[..*at].chars().next_back();
+            let after = text[at + written.len()..].chars().next();
+            !matches!(before, Some('{' | '$' | '%' | '#')) && after != Some('}')
+        };
+        let Some(at) = text.match_indices(&written).map(|(at, _)| at).find(lonely) else { continue };
+        let line = text[..at].matches('\n').count() + 1;
+        let message = format!("Format-string syntax '{written}' found in prompt template");
+        let issue = Issue::warning("V202", "prompt.template", message);
+        add(subject, report, issue.hint(format!("use {{{{ {name} }}}}")), Some(line), &written);
+    }
+}
+
+/// V208: a variable that is hidden by a built-in one.
+pub(super) fn shadowing(subject: &Subject<'_>, report: &mut Report) {
+    for (key, _) in subject.score.prompt.variables.iter() {
+        let name = key.to_string();
+        if BUILT_IN.contains(&name.as_str()) || AT_RUN_TIME.contains(&name.as_str()) {
+            let path = format!("prompt.variables.{name}");
+            let message = format!("Variable '{name}' shadows the built-in {name}");
+            let issue = Issue::warning("V208", &path, message).at(subject.document.key(&path));
+            let hint = format!(
+                "rename it: the built-in value wins, so this one is never seen; my_{name}, for example"
+            );
+            report.add(subject, issue.hint(hint));
+        }
+    }
+}
+
+/// V217: rendering fails for some sheet, whatever the earlier ones write.
+pub(super) fn rendering(subject: &Subject<'_>, report: &mut Report) {
+    let score = subject.score;
+    let Some(text) = &score.prompt.template else { return };
+    if template::check(text).is_err() {
+        return;
+    }
+    let planned: Vec<&SheetPlan> = subject.plan.sheets.iter().take(MAX_RENDERED).collect();
+    let bodies = render_all(subject, text, &planned, Stand::Text);
+    let failed: Vec<&SheetPlan> =
+        planned.iter().zip(&bodies).filter(|(_, body)| body.is_err()).map(|(sheet, _)| *sheet).collect();
+    // A text stands for what nobody knows yet; only what fails with anything in its place is wrong.
+    let mut second = render_all(subject, text, &failed, Stand::Anything).into_iter();
+    let mut wrong: BTreeMap<(usize, String), (RenderError, Vec<u32>)> = BTreeMap::new();
+    for (sheet, body) in planned.iter().zip(bodies) {
+        let body = match body {
+            Ok(body) => Ok(body),
+            Err(error) => match second.next() {
+                Some(Ok(body)) => Ok(body),
+                Some(Err(_)) | None => {
+                    let key = (error.line.unwrap_or(0), error.message.clone());
+                    let text = error.to_string();
+                    wrong.entry(key).or_insert_with(|| (error, Vec::new())).1.push(sheet.num.0);
+                    Err(text)
+                }
+            },
+        };
+        report.rendered.push(Rendered { sheet: sheet.num, body });
+    }
+    for (error, numbers) in wrong.into_values() {
+        let (cause, advice) = error
+            .message
+            .split_once(": give it")
+            .map_or((error.message.as_str(), None), |(cause, rest)| (cause, Some(format!("give it{rest}"))));
+        let name = template::undeclared(text).into_iter().find(|name| find_word(cause, name).is_some());
+        let near = name.as_deref().and_then(|name| alike(name, known(subject)));
+        let hint = match (near, advice) {
+            (Some(near), _) => format!("Did you mean '{near}'?"),
+            (None, Some(advice)) => advice,
+            (None, None) => "see the rendered sheets with: mozart render SCORE --sheet N".to_owned(),
+        };
+        let message = format!("Template does not render for {}: {cause}", sheets(&numbers));
+        let path = path(subject);
+        let issue = Issue::error("V217", path, message).hint(hint).detail("sheets", numbers);
+        let needle = name.or_else(|| quoted(cause)).unwrap_or_default();
+        add(subject, report, issue, error.line, &needle);
+    }
+}
+
+fn render_all(
+    subject: &Subject<'_>,
+    text: &str,
+    planned: &[&SheetPlan],
+    stand: Stand,
+) -> Vec<Result<String, RenderError>> {
+    let mut bodies = Vec::with_capacity(planned.len());
+    let all = planned.iter().map(|sheet| vars(subject, sheet, stand));
+    // The caller has checked the syntax; without it there is nothing to render.
+    _ = template::render_each(text, all, |body| bodies.push(body));
+    bodies
+}
+
+/// The variables of a sheet, with what is only known later left open.
+pub(crate) fn vars(subject: &Subject<'_>, sheet: &SheetPlan, stand: Stand) -> Vars {
+    let mut vars = Vars::new();
+    for (key, value) in subject.plan.variables(subject.score, sheet.num).iter() {
+        vars.set(&key.to_string(), Item::from(value));
+    }
+    let before = (1..sheet.num.0).map(|num| Item::Int(num.into())).collect();
+    vars.set("previous_outputs", Item::Unknown(before, stand));
+    vars.set("previous_files", Item::Unknown(vec![Item::Str("(a file)".to_owned())], stand));
+    for name in ["skipped_upstream", "injected_context", "injected_skills", "injected_tools"] {
+        vars.set(name, Item::List(Vec::new()));
+    }
+    vars.set("attempt", 1);
+    vars.set("retry_count", 0);
+    vars
+}
+
+fn known<'a>(subject: &Subject<'a>) -> impl Iterator<Item = &'a str> {
+    let own = subject.plan.user_variables.iter().filter_map(|(key, _)| key.as_str());
+    BUILT_IN.into_iter().chain(AT_RUN_TIME).chain(own).chain(OF_THE_LANGUAGE)
+}
+
+/// The template asks whether there is such a name, or has a value for when there is none.
+fn is_tested(text: &str, name: &str) -> bool {
+    let mut rest = text;
+    while let Some(at) = find_word(rest, name) {
+        rest = &rest[at + name.len()..];
+        let after = rest.trim_start();
+        let is =
+            after.strip_prefix("is ").map(|after| after.trim_start().trim_start_matches("not ").trim_start());
+        let filter = after.strip_prefix('|').map(str::trim_start);
+        let defined = is.is_some_and(|word| word.starts_with("defined") || word.starts_with("undefined"));
+        let default = filter.is_some_and(|word| {
+            word.starts_with("default") || word.starts_with("d(") || word.starts_with("d ")
+        });
+        if defined || default {
+            return true;
+        }
+    }
+    false
+}
+
+/// The first line on which a name is used between braces, else the first with the name.
+fn line_of(text: &str, name: &str) -> Option<usize> {
+    let lines = || text.lines().enumerate().filter(|(_, line)| find_word(line, name).is_some());
+    let inside = lines().find(|(_, line)| line.contains("{{") || line.contains("{%"));
+    inside.or_else(|| lines().next()).map(|(index, _)| index + 1)
+}
+
+/// What a message puts between quotes.
+fn quoted(message: &str) -> Option<String> {
+    let mut parts = message.split(['`', '\'', '"']);
+    parts.nth(1).map(str::to_owned)
+}
+
+/// The key that the template comes from.
+fn path<'a>(subject: &Subject<'_>) -> &'a str {
+    if subject.score.prompt.template_file.is_some() { "prompt.template_file" } else { "prompt.template" }
+}
+
+/// Adds an issue about a line of the template, at the line of the document when it stands there.
+fn add(subject: &Subject<'_>, report: &mut Report, issue: Issue, line: Option<usize>, needle: &str) {
+    let prompt = &subject.score.prompt;
+    let text = prompt.template.as_deref().unwrap_or_default();
+    let mut issue = match line {
+        Some(line) => issue.detail("template_line", line),
+        None => issue,
+    };
+    if let Some(context) = line.and_then(|line| text.lines().nth(line.saturating_sub(1))) {
+        issue.context = Some(crate::util::text::head_chars(context.trim_end(), 80).to_owned());
+    }
+    match &prompt.template_file {
+        Some(file) => {
+            let place = subject.document.place("prompt.template_file");
+            let file = file.display().to_string();
+            if let Some(line) = line {
+                issue.message = format!("{} ({file}:{line})", issue.message);
+            }
+            issue = issue.at(place).detail("source", file);
+        }
+        None => {
+            let place = subject.document.within(&subject.source.text, "prompt.template", line, needle);
+            issue = issue.at(place).detail("source", "prompt.template");
+        }
+    }
+    report.add(subject, issue);
+}

@@ -1,0 +1,149 @@
+//! `cross_sheet.capture_files`: what earlier sheets wrote, for the prompt of this one.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::Brief;
+use crate::score::CrossSheet;
+use crate::template::{self, Item, Vars};
+use crate::util::{redact, text};
+
+/// Most files that `capture_files` reads.
+const MAX_FILES: usize = 100;
+/// Most bytes that `capture_files` reads in all.
+const MAX_BYTES: u64 = 1 << 20;
+
+impl Brief<'_> {
+    pub(super) fn captured(
+        &self,
+        cross: &CrossSheet,
+        vars: &Vars,
+        warnings: &mut Vec<String>,
+    ) -> Vec<(Item, Item)> {
+        let limit = usize::try_from(cross.max_output_chars).unwrap_or(usize::MAX);
+        let mut found: BTreeSet<PathBuf> = BTreeSet::new();
+        for pattern in &cross.capture_files {
+            match template::render(pattern, vars) {
+                Ok(path) => glob(&self.workspace.join(path), &mut found),
+                Err(error) => warnings.push(format!("capture_files `{pattern}`: {}", error.message)),
+            }
+        }
+        let mut left = MAX_BYTES;
+        let mut files = Vec::new();
+        for path in found.into_iter().take(MAX_FILES) {
+            let size = fs::metadata(&path).map_or(0, |meta| meta.len());
+            if size > left {
+                warnings.push(format!(
+                    "capture_files: {} is left out, 1 MiB in all is the limit",
+                    path.display()
+                ));
+                continue;
+            }
+            match fs::read_to_string(&path) {
+                Ok(text) => {
+                    left -= size;
+                    files
+                        .push((Item::Str(path.display().to_string()), Item::Str(cut(&redact(&text), limit))));
+                }
+                Err(error) => warnings.push(format!("capture_files: {}: {error}", path.display())),
+            }
+        }
+        files
+    }
+}
+
+/// The first `limit` characters, and a mark when there were more.
+pub(crate) fn cut(text: &str, limit: usize) -> String {
+    let head = text::head_chars(text, limit);
+    if head.len() == text.len() { head.to_owned() } else { format!("{head}\n... [truncated]") }
+}
+
+/// Regular files whose path matches, component by component (`*`, `?`, `[..]`).
+fn glob(pattern: &Path, found: &mut BTreeSet<PathBuf>) {
+    let mut bases = vec![PathBuf::new()];
+    for part in pattern.components() {
+        let name = part.as_os_str().to_string_lossy().into_owned();
+        if !name.contains(['*', '?', '[']) {
+            for base in &mut bases {
+                base.push(&name);
+            }
+            continue;
+        }
+        let Some(matcher) = matcher(&name) else { return };
+        bases = bases
+            .iter()
+            .filter_map(|base| fs::read_dir(base).ok())
+            .flat_map(|entries| entries.flatten().take(10_000))
+            .filter(|entry| {
+                let entry_name = entry.file_name().to_string_lossy().into_owned();
+                (name.starts_with('.') || !entry_name.starts_with('.')) && matcher.is_match(&entry_name)
+            })
+            .map(|entry| entry.path())
+            .collect();
+    }
+    found.extend(bases.into_iter().filter(|path| path.is_file()));
+}
+
+/// A shell pattern as a regular expression over a whole name.
+fn matcher(pattern: &str) -> Option<regex::Regex> {
+    let mut expression = String::from("(?s)^");
+    let mut rest = pattern.chars().peekable();
+    while let Some(c) = rest.next() {
+        match c {
+            '*' => expression.push_str(".*"),
+            '?' => expression.push('.'),
+            '[' => {
+                expression.push('[');
+                if rest.peek() == Some(&'!') {
+                    rest.next();
+                    expression.push('^');
+                }
+                for inner in rest.by_ref() {
+                    if inner == '\\' || inner == '[' || inner == '&' || inner == '~' {
+                        expression.push('\\');
+                    }
+                    expression.push(inner);
+                    if inner == ']' {
+                        break;
+                    }
+                }
+            }
+            c => expression.push_str(&regex::escape(&c.to_string())),
+        }
+    }
+    expression.push('$');
+    regex::Regex::new(&expression).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn globs_match_names_and_not_hidden_files() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        for name in ["a.md", "b.md", ".c.md", "d.txt", "x1", "x2"] {
+            fs::write(dir.path().join(name), name).expect("a file");
+        }
+        let names = |pattern: &str| {
+            let mut found = BTreeSet::new();
+            glob(&dir.path().join(pattern), &mut found);
+            found
+                .iter()
+                .map(|path| path.file_name().expect("a name").to_string_lossy().into_owned())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(names("*.md"), ["a.md", "b.md"]);
+        assert_eq!(names("x[!1]"), ["x2"]);
+        assert_eq!(names("?.txt"), ["d.txt"]);
+        assert_eq!(names("d.txt"), ["d.txt"]);
+        assert_eq!(names("none/*"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_cut_says_so() {
+        assert_eq!(cut("abc", 3), "abc");
+        assert_eq!(cut("äbc", 1), "ä\n... [truncated]");
+    }
+}

@@ -1,0 +1,139 @@
+//! Files that a score puts into a prompt: prelude, cadenzas and extensions. Read at dispatch time, each attempt.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::Brief;
+use crate::score::{Extension, Injection, InjectionKind, InjectionSource};
+use crate::template::{self, Vars};
+
+/// Most bytes of one injected file.
+const MAX_FILE: usize = 1 << 20;
+/// Most bytes of all injected files.
+const MAX_ALL: usize = 8 << 20;
+
+/// Texts of injected files by what they are for.
+#[derive(Default)]
+pub(super) struct Injected {
+    pub(super) skills: Vec<String>,
+    pub(super) tools: Vec<String>,
+    pub(super) context: Vec<String>,
+    /// Skills and tools that are not there.
+    pub(super) missing: Vec<PathBuf>,
+    bytes: usize,
+}
+
+impl Brief<'_> {
+    pub(super) fn injected(&self, vars: &Vars, warnings: &mut Vec<String>) -> Injected {
+        let sheet = &self.score.sheet;
+        let own = sheet.cadenzas.get(&self.sheet.num.0).into_iter().flatten();
+        let mut injected = Injected::default();
+        for injection in sheet.prelude.iter().chain(own) {
+            self.inject(injection, vars, &mut injected, warnings);
+        }
+        injected
+    }
+
+    fn inject(
+        &self,
+        injection: &Injection,
+        vars: &Vars,
+        injected: &mut Injected,
+        warnings: &mut Vec<String>,
+    ) {
+        let (written, directory) = match &injection.source {
+            InjectionSource::File(path) => (path, false),
+            InjectionSource::Directory(path) => (path, true),
+        };
+        let path = match template::render_lenient(written, vars) {
+            Ok(path) => self.find(&path),
+            Err(error) => {
+                warnings.push(format!("the injection path `{written}` does not render: {}", error.message));
+                return;
+            }
+        };
+        let text = if directory { read_directory(&path) } else { read_file(&path) };
+        let text = match text {
+            Ok(text) => text,
+            Err(error) => {
+                warnings.push(format!("injection {} is left out: {error}", path.display()));
+                if injection.kind != InjectionKind::Context {
+                    injected.missing.push(path);
+                }
+                return;
+            }
+        };
+        let text = crate::util::text::head_bytes(&text, MAX_ALL.saturating_sub(injected.bytes)).to_owned();
+        injected.bytes += text.len();
+        match injection.kind {
+            InjectionKind::Skill => injected.skills.push(text),
+            InjectionKind::Tool => injected.tools.push(text),
+            InjectionKind::Context => injected.context.push(text),
+        }
+    }
+
+    /// In the workspace, else beside the score.
+    fn find(&self, path: &str) -> PathBuf {
+        let in_workspace = self.workspace.join(path);
+        let beside = self.score.base.join(path);
+        if !in_workspace.exists() && beside.exists() { beside } else { in_workspace }
+    }
+
+    pub(super) fn extensions(&self, warnings: &mut Vec<String>) -> Vec<String> {
+        let own = self.score.sheet.prompt_extensions.get(&self.sheet.num.0).into_iter().flatten();
+        self.score
+            .prompt
+            .prompt_extensions
+            .iter()
+            .chain(own)
+            .filter_map(|extension| match extension {
+                Extension::Text(text) => Some(text.clone()),
+                Extension::File(path) => read_file(path)
+                    .map_err(|error| {
+                        warnings.push(format!("extension {} is left out: {error}", path.display()))
+                    })
+                    .ok(),
+            })
+            .collect()
+    }
+}
+
+/// The text of a file, or for one that is not text a note that names it.
+fn read_file(path: &Path) -> std::io::Result<String> {
+    let bytes = fs::read(path)?;
+    let Ok(text) = String::from_utf8(bytes) else {
+        let extension = path.extension().map(|extension| extension.to_string_lossy().to_lowercase());
+        let kind = match extension.as_deref() {
+            Some("pdf") => "PDF document",
+            Some("png" | "jpg" | "jpeg" | "gif" | "webp") => "image",
+            Some("docx") => "Word document",
+            Some("xlsx" | "xls") => "spreadsheet",
+            _ => "file",
+        };
+        return Ok(format!("[{kind} {}: not text, read it yourself]", path.display()));
+    };
+    if text.len() <= MAX_FILE {
+        return Ok(text);
+    }
+    let head = crate::util::text::head_bytes(&text, MAX_FILE);
+    Ok(format!("{head}\n[... {} bytes of {} are left out]", text.len() - head.len(), path.display()))
+}
+
+/// All regular files of a directory by name, each under its name.
+fn read_directory(dir: &Path) -> std::io::Result<String> {
+    let mut files: Vec<PathBuf> =
+        fs::read_dir(dir)?.flatten().map(|entry| entry.path()).filter(|path| path.is_file()).collect();
+    files.sort();
+    let mut parts = Vec::new();
+    let mut size = 0;
+    for file in files {
+        let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let text = read_file(&file)?;
+        size += text.len();
+        parts.push(format!("--- Input: {name} ---\n\n{text}"));
+        if size > MAX_ALL {
+            break;
+        }
+    }
+    Ok(parts.join("\n\n"))
+}
