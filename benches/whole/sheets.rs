@@ -11,6 +11,7 @@ use crate::Plan;
 use crate::conductor::Conductor;
 use crate::proc::ms;
 use crate::report::{Budget, By, Report, Row};
+use crate::submits;
 
 const WIDTH: usize = 8;
 
@@ -25,6 +26,17 @@ pub(crate) fn measure(plan: &Plan, report: &mut Report) -> Result<()> {
         "max_concurrent_sheets: 16\ninstruments: { cli: { max_concurrent: 16 } }\n\
          resource_limits: { max_processes: 1000 }\n",
     )?;
+
+    // A sheet of a chain ends and the next one begins with a commit, so the disk is part of the answer.
+    let dir = tempfile::Builder::new().prefix("mozart-commits-").tempdir()?;
+    report.row(Row {
+        name: "one fsynced SQLite commit, for orientation".to_owned(),
+        value: 1e3 / submits::commits(dir.path(), count)?,
+        unit: "ms",
+        reference: None,
+        by: By::Value,
+        budget: Budget::None,
+    });
 
     let chain = conductor.score("chain", &trivial("chain", &format!("total_items: {count}"), ""))?;
     let reference = best(3, || bare_chain(count))?;

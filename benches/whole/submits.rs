@@ -51,7 +51,7 @@ pub(crate) fn measure(plan: &Plan, report: &mut Report) -> Result<()> {
 }
 
 /// Single-row transactions per second on one thread.
-fn commits(dir: &Path, count: usize) -> Result<f64> {
+pub(crate) fn commits(dir: &Path, count: usize) -> Result<f64> {
     let db = Connection::open(dir.join("reference.db"))?;
     db.pragma_update(None, "journal_mode", "WAL")?;
     db.pragma_update(None, "synchronous", "FULL")?;
