@@ -1,7 +1,7 @@
 //! The command line: arguments become plain structs, then one file per command does the work.
 //!
-//! Results go to standard output, everything else to standard error; [`failure`] decides exit
-//! statuses. This layer talks to a conductor only through its socket ([`rpc`]).
+//! Results go to standard output, everything else to standard error; `failure` decides exit
+//! statuses. This layer talks to a conductor only through its socket (`rpc`).
 
 mod args;
 mod cancel;

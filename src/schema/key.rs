@@ -37,7 +37,7 @@ pub enum Kind {
     Any,
     /// Only null.
     Null,
-    /// Whole number, both ends included; [`MANY`] is no upper limit.
+    /// Whole number, both ends included; `MANY` is no upper limit.
     Int(i64, i64),
     /// Number.
     Number(Range),

@@ -1,6 +1,6 @@
 //! The fixed worker pool and the counting semaphore.
 //!
-//! One [`Pool`] with three lanes (requests, sheets, side), each a crossbeam channel read by threads
+//! Three [`Lane`]s (requests, sheets, side), each a crossbeam channel read by threads
 //! that are made once at start: the number of threads is the same idle and busy. A task is one
 //! request, one attempt or one errand, never a job: a job that waits holds no thread.
 //! A panic in a task is caught, logged and costs that task alone.

@@ -1,7 +1,7 @@
 //! The log of the conductor: `event key=value …` on the console, one JSON object per line in a file.
 //!
 //! The whole crate logs with `log::info!("job.submitted job_id={id} sheets={n}")`: the event name
-//! first, then its keys; values with blanks are written with `{:?}`. [`event`] reads that back, so
+//! first, then its keys; values with blanks are written with `{:?}`. `event` reads that back, so
 //! that there is one way to write a log line and two ways to print it.
 
 mod event;

@@ -26,7 +26,7 @@ pub(super) fn paths(subject: &Subject<'_>, report: &mut Report) {
     };
     let mut users: BTreeMap<(usize, String), Vec<SheetNo>> = BTreeMap::new();
     for sheet in subject.plan.sheets.iter().take(MAX_SHEETS) {
-        if !sheet.rules.iter().any(|index| by_file(index)) {
+        if !sheet.rules.iter().any(by_file) {
             continue;
         }
         let vars = vars(subject, sheet, Stand::Text);
