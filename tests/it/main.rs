@@ -5,4 +5,5 @@ mod examples;
 mod fuzz_corpus;
 mod guard;
 mod layers;
+mod validate;
 mod wait;
