@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::decode::{At, Bound, Fields};
 use super::expr::{self, Expr};
 use super::instruments::{InstrumentConfig, fallbacks};
+use super::issue::Issue;
 use super::prompt::Extension;
 
 /// `sheet` of a score.
@@ -125,7 +126,9 @@ impl Sheet {
         let total_items = f.required("total_items").and_then(|at| at.int(1..=i64::MAX)).unwrap_or(1);
         let start_item = f.int("start_item", 1..=i64::MAX, 1);
         if start_item > total_items {
-            f.at.error(format!("start_item ({start_item}) must not exceed total_items ({total_items})"));
+            let message = format!("start_item ({start_item}) must not exceed total_items ({total_items})");
+            let place = f.peek("start_item").and_then(|at| at.place());
+            f.at.cx.push(Issue::error("schema", &f.at.path, message).at(place));
         }
         if let Some(at) = f.nullable("fan_out_stage_map") {
             at.error_hint("fan_out_stage_map is computed and not accepted in a score", "remove this key");

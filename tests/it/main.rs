@@ -20,4 +20,5 @@ mod pressure;
 mod recovery;
 mod registry;
 mod schema;
+mod validate;
 mod wait;

@@ -26,11 +26,11 @@ pub(super) fn paths(subject: &Subject<'_>, report: &mut Report) {
     };
     let mut users: BTreeMap<(usize, String), Vec<SheetNo>> = BTreeMap::new();
     for sheet in subject.plan.sheets.iter().take(MAX_SHEETS) {
-        if !sheet.rules.iter().any(by_file) {
+        if !sheet.rules.iter().any(&by_file) {
             continue;
         }
         let vars = vars(subject, sheet, Stand::Text);
-        for index in sheet.rules.iter().copied().filter(by_file) {
+        for index in sheet.rules.iter().copied().filter(&by_file) {
             let Some(path) = &score.validations[index].path else { continue };
             if let Ok(path) = expand_path(path, &vars) {
                 users.entry((index, path)).or_default().push(sheet.num);

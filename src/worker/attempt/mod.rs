@@ -213,6 +213,11 @@ impl Attempt<'_> {
                     let path = path.display().to_string();
                     log::error!("attempt.injection_missing attempt={} path={path:?}", self.key);
                 }
+                log::debug!(
+                    "attempt.prompt attempt={} estimated_tokens={}",
+                    self.key,
+                    ready.estimated_tokens
+                );
                 ready.text
             }
             Err(failure) => return report_failure(failure, warnings),

@@ -1,0 +1,143 @@
+//! What a score must be: small documents, and what is said about them.
+
+use mozart::instrument::Registry;
+use mozart::lint::{self, Findings};
+use mozart::plan::Overrides;
+use mozart::score::Source;
+
+fn check(special: &str) -> Findings {
+    let base = "name: x\nsheet: {size: 1, total_items: 3}\nprompt: {template: hi}\n";
+    let key = |line: &str| line.split_once(':').map(|(key, _)| key.to_owned());
+    let keys: Vec<Option<String>> = special.lines().map(key).collect();
+    let lines = base.lines().filter(|line| !keys.contains(&key(line))).chain(special.lines());
+    let text = lines.fold(String::new(), |text, line| text + line + "\n");
+    let source = Source { text, base: "/tmp".into(), ..Source::default() };
+    lint::check(&source, &Overrides::default(), &Registry::built_in())
+}
+
+#[track_caller]
+fn fails(special: &str, expected: &str) {
+    let findings = check(special);
+    let errors: Vec<String> =
+        findings.issues.iter().filter(|issue| issue.is_error()).map(ToString::to_string).collect();
+    assert!(errors.iter().any(|error| error.contains(expected)), "{special}: {expected} in {errors:?}");
+}
+
+#[track_caller]
+fn sheets(special: &str) -> Vec<Vec<u32>> {
+    let findings = check(special);
+    let plan = findings.plan.unwrap_or_else(|| panic!("{special}: {:?}", findings.issues));
+    plan.sheets.iter().map(|sheet| sheet.after.iter().map(|before| before.0).collect()).collect()
+}
+
+#[test]
+fn documents_that_are_refused() {
+    let source = Source { text: "name: x\nprompt: {template: hi}\n".into(), ..Source::default() };
+    let findings = lint::check(&source, &Overrides::default(), &Registry::built_in());
+    assert_eq!(findings.issues[0].to_string(), "sheet: Field required");
+    for (special, expected) in [
+        ("foo: 1", "foo: Extra inputs are not permitted"),
+        ("sheet: {size: 1, total_items: 3, foo: 1}", "sheet.foo: Extra inputs are not permitted"),
+        ("sheet: {size: 5.5, total_items: 3}", "got a number with a fractional part"),
+        ("sheet: {size: 0, total_items: 3}", "greater than or equal to 1"),
+        (
+            "sheet: {size: 1, total_items: 3, fan_out: {5: 3}}",
+            "fan_out references stage 5, but total_stages is 3 (valid: 1-3)",
+        ),
+        ("sheet: {size: 2, total_items: 4, fan_out: {2: 3}}", "fan_out requires size=1, got size=2"),
+        (
+            "sheet: {size: 1, total_items: 3, start_item: 2, fan_out: {2: 3}}",
+            "fan_out requires start_item=1, got start_item=2",
+        ),
+        (
+            "sheet: {size: 1, total_items: 3, dependencies: {9: [1]}}",
+            "Dependency key sheet 9 is out of range (valid: 1-3)",
+        ),
+        (
+            "sheet: {size: 1, total_items: 3, dependencies: {2: [9]}}",
+            "Sheet 2 depends on sheet 9, which is out of range",
+        ),
+        ("sheet: {size: 1, total_items: 3, dependencies: {2: [2]}}", "Sheet 2 cannot depend on itself"),
+        (
+            "sheet: {size: 1, total_items: 3, dependencies: {2: [3], 3: [2]}}",
+            "Circular dependency detected: 2 -> 3 -> 2",
+        ),
+        ("parallel: {enabled: 2}", "valid boolean"),
+        ("prompt: hello", "The 'prompt' field must be a mapping, not a string."),
+        ("prompt: {template: a, template_file: b}", "not both"),
+        ("instrument: gemini-cli\nbackend: {type: ollama}", "Cannot specify both"),
+        ("validations: [{type: content_regex, path: a, pattern: \"(\"}]", "Invalid regex pattern"),
+        ("cost_limits: {enabled: true}", "no limits set"),
+        (
+            "stale_detection: {enabled: true, idle_timeout_seconds: 20}",
+            "must be less than idle_timeout_seconds",
+        ),
+    ] {
+        fails(special, expected);
+    }
+}
+
+#[test]
+fn documents_that_are_accepted() {
+    assert_eq!(sheets("sheet: {size: \"5\", total_items: 12.0}").len(), 3);
+    let chain = vec![vec![], vec![1], vec![]];
+    assert_eq!(sheets("sheet: {size: 1, total_items: 3, dependencies: {\"2\": [\"1\"]}}"), chain);
+    for special in ["parallel: {enabled: yes}", "parallel: {enabled: 1}"] {
+        assert!(check(special).score.is_some_and(|score| score.parallel.enabled), "{special}");
+    }
+    assert!(check("instrument: gemini-cli\nbackend: {type: claude_cli, timeout_seconds: 10}").plan.is_some());
+    assert!(check("cost_limits: {max_cost_per_job: 5}").score.is_some_and(|score| score.cost_limits.enabled));
+}
+
+#[test]
+fn fan_out_links_instances() {
+    let a = vec![vec![], vec![1], vec![1], vec![1], vec![2, 3, 4]];
+    assert_eq!(
+        sheets("sheet: {size: 1, total_items: 3, fan_out: {2: 3}, dependencies: {2: [1], 3: [2]}}"),
+        a
+    );
+    let b = vec![vec![], vec![1], vec![1], vec![1], vec![2], vec![3], vec![4], vec![5, 6, 7]];
+    let text =
+        "sheet: {size: 1, total_items: 4, fan_out: {2: 3, 3: 3}, dependencies: {2: [1], 3: [2], 4: [3]}}";
+    assert_eq!(sheets(text), b);
+    let c = vec![vec![], vec![1], vec![1], vec![1], vec![2, 3, 4], vec![2, 3, 4], vec![5, 6]];
+    let text =
+        "sheet: {size: 1, total_items: 4, fan_out: {2: 3, 3: 2}, dependencies: {2: [1], 3: [2], 4: [3]}}";
+    assert_eq!(sheets(text), c);
+    assert_eq!(sheets("movements: {2: {voices: 3}}").len(), 5);
+    let e = sheets("sheet: {size: 1, total_items: 17, fan_out: {12: 3}}");
+    assert_eq!((e.len(), &e[14]), (19, &vec![12, 13, 14]));
+}
+
+#[test]
+fn conditions_with_or_apply_to_both() {
+    let findings = check(
+        "sheet: {size: 1, total_items: 6}\nvalidations: [{type: file_exists, path: a, condition: \"sheet_num == 3 or sheet_num == 5\"}]",
+    );
+    let plan = findings.plan.unwrap();
+    let applying: Vec<u32> =
+        plan.sheets.iter().filter(|sheet| !sheet.rules.is_empty()).map(|sheet| sheet.num.0).collect();
+    assert_eq!(applying, [3, 5]);
+}
+
+#[test]
+fn instruments_are_resolved_level_by_level() {
+    let text = "instrument: fast\ninstruments: {fast: {profile: gemini-cli, config: {model: b}}}\ninstrument_config: {model: a}\n\
+        movements: {2: {instrument: claude-code, instrument_config: {model: c}}}\n\
+        sheet: {size: 1, total_items: 3, per_sheet_instrument_config: {3: {model: d}}}";
+    let plan = check(text).plan.unwrap();
+    let choices: Vec<String> = plan
+        .sheets
+        .iter()
+        .map(|sheet| {
+            format!("{}/{}", sheet.instrument.name, sheet.instrument.config.model.as_deref().unwrap_or("-"))
+        })
+        .collect();
+    assert_eq!(choices, ["gemini-cli/b", "claude-code/c", "gemini-cli/d"]);
+}
+
+#[test]
+fn undefined_results_of_earlier_sheets_are_left_open() {
+    let findings = check("prompt: {template: \"{{ previous_outputs[1] }}\"}");
+    assert!(!findings.issues.iter().any(|issue| issue.code == "V217"), "{:?}", findings.issues);
+}
