@@ -200,6 +200,11 @@ fn files_directories_and_standard_input_are_checked() {
     let done = desk.run(&["validate", "-"], GOOD).expect(0);
     assert!(done.out.contains("Configuration valid: good"), "{}", done.out);
     desk.run(&["validate", "-"], "name: x\n").expect(2);
+    let done = desk.mozart(&["validate", "scores/fleet.yaml"]).expect(0);
+    assert!(done.out.contains("Fleet file is valid"), "{}", done.out);
+    desk.write("scores/broken-fleet.yaml", "name: f\ntype: fleet\nscores: [{path: gone.yaml}]\n");
+    let done = desk.mozart(&["validate", "scores/broken-fleet.yaml"]).expect(1);
+    assert!(done.out.contains("gone.yaml"), "{}", done.out);
     desk.write("empty/x.txt", "");
     desk.mozart(&["validate", "empty"]).expect(2);
     desk.write("bad.yaml", "max_concurrent_jobs: none\n");

@@ -18,10 +18,13 @@ pub(super) const PREVIEW: usize = 15;
 pub(super) fn of(verdict: &Verdict) -> Value {
     let file = verdict.file.as_str();
     match &verdict.kind {
-        Kind::Fleet => json!({
-            "type": "fleet", "valid": true, "skipped": true,
-            "message": "fleet files are not checked here; validate the scores that they list", "file": file,
-        }),
+        Kind::Fleet(issues) => {
+            let issues: Vec<Value> = issues.iter().map(|found| issue(found, &verdict.source)).collect();
+            json!({
+                "type": "fleet", "valid": verdict.exit == 0, "skipped": false, "issues": issues,
+                "message": "the scores of a fleet are validated by themselves", "file": file,
+            })
+        }
         Kind::Other => json!({
             "type": "other", "valid": true, "skipped": true, "message": "this is not a score", "file": file,
         }),

@@ -17,7 +17,7 @@ const MAX_EXCERPT: usize = 120;
 pub(super) fn of(verdict: &Verdict, style: Style, verbose: bool) -> String {
     let head = format!("Validating {}...\n\n", clean(&verdict.name));
     match &verdict.kind {
-        Kind::Fleet => head + "Fleet file: not checked here; validate the scores that it lists.\n",
+        Kind::Fleet(issues) => head + &fleet(verdict, issues, style),
         Kind::Other => format!("{head}Passed over: {} is not a score.\n", verdict.file),
         Kind::Config(problems) => head + &config(problems, style),
         Kind::Score(findings) => head + &score(verdict, findings, style, verbose),
@@ -31,6 +31,21 @@ fn config(problems: &[Problem], style: Style) -> String {
     let mut text = format!("{} Config validation failed:\n", style.paint(Tone::Red, style.bad()));
     for problem in problems {
         text.push_str(&format!("  {}\n", clean(&problem.to_string())));
+    }
+    text
+}
+
+fn fleet(verdict: &Verdict, issues: &[Issue], style: Style) -> String {
+    let mut text = String::new();
+    for issue in issues {
+        let mark = if issue.is_error() { style.paint(Tone::Red, style.bad()) } else { "!".to_owned() };
+        text.push_str(&issue_text(verdict, issue, &mark));
+    }
+    if verdict.exit == 0 {
+        text.push_str(&format!(
+            "{} Fleet file is valid; validate the scores that it lists by themselves\n",
+            style.paint(Tone::Green, style.ok())
+        ));
     }
     text
 }

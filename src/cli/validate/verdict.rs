@@ -24,7 +24,7 @@ pub(super) struct Verdict {
 pub(super) enum Kind {
     Score(Box<Findings>),
     /// Scores that belong together; each is checked by itself.
-    Fleet,
+    Fleet(Vec<Issue>),
     /// Settings of the conductor.
     Config(Vec<Problem>),
     /// Found in a directory, and not for us.
@@ -38,7 +38,9 @@ impl Verdict {
         let findings = lint::check(&source, &Overrides::default(), registry);
         let name = findings.score.as_ref().map_or(stem, |score| score.name.clone());
         let (kind, exit) = if findings.issues.iter().any(|issue| issue.code == "fleet") {
-            (Kind::Fleet, 0)
+            let issues = fleet(&source);
+            let exit = exit(&issues, strict);
+            (Kind::Fleet(issues), exit)
         } else if is_config(&findings.keys) {
             let path = source.path.clone().unwrap_or_else(|| shown.into());
             let problems =
@@ -61,13 +63,25 @@ impl Verdict {
     pub(super) fn issues(&self) -> &[Issue] {
         match &self.kind {
             Kind::Score(findings) => &findings.issues,
-            Kind::Fleet | Kind::Config(_) | Kind::Other => &[],
+            Kind::Fleet(issues) => issues,
+            Kind::Config(_) | Kind::Other => &[],
         }
     }
 
     pub(super) fn count(&self, severity: Severity) -> usize {
         count(self.issues(), severity)
     }
+}
+
+/// Problems of a fleet file, and of the way to its members.
+fn fleet(source: &Source) -> Vec<Issue> {
+    let loaded = crate::fleet::load(&source.text, &source.base);
+    let mut issues = loaded.issues;
+    if let Some(fleet) = loaded.fleet {
+        let read = |path: &std::path::Path| std::fs::read_to_string(path).map_err(|error| error.to_string());
+        issues.extend(crate::fleet::check_members(&fleet, &read));
+    }
+    issues
 }
 
 fn count(issues: &[Issue], severity: Severity) -> usize {
