@@ -22,7 +22,7 @@ const LAYERS: &[(u8, &[&str])] = &[
             "config",
         ],
     ),
-    (2, &["guard", "process", "instrument", "executor", "validate", "store", "monitor"]),
+    (2, &["file", "guard", "process", "instrument", "executor", "validate", "store", "monitor"]),
     (3, &["worker", "net", "conductor", "client"]),
     (4, &["daemon", "cli"]),
 ];

@@ -8,6 +8,7 @@ mod descriptors;
 mod examples;
 mod fuzz_corpus;
 mod guard;
+mod hostile;
 mod house;
 mod jobs;
 mod layers;

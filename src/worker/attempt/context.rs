@@ -100,7 +100,7 @@ impl Attempt<'_> {
     /// The kept result of a sheet, else the tail of what its program printed.
     fn stored_result(&self, sheet: &Sheet) -> Option<String> {
         let path = self.sheet_dir(sheet.num).join(RESULT);
-        fs::read(path)
+        crate::file::read(&path, u64::MAX)
             .ok()
             .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
             .or_else(|| sheet.ledger.evidence.as_ref().map(|evidence| evidence.stdout_tail.clone()))
@@ -143,12 +143,13 @@ impl Attempt<'_> {
                 ));
                 continue;
             }
-            match fs::read_to_string(&path) {
-                Ok(text) => {
+            match crate::file::read(&path, size).map(String::from_utf8) {
+                Ok(Ok(text)) => {
                     left -= size;
                     files
                         .push((Item::Str(path.display().to_string()), Item::Str(cut(&redact(&text), limit))));
                 }
+                Ok(Err(_)) => warnings.push(format!("capture_files: {}: is not UTF-8", path.display())),
                 Err(error) => warnings.push(format!("capture_files: {}: {error}", path.display())),
             }
         }
