@@ -22,6 +22,7 @@ pub mod template;
 
 // Layer 2: adapters. One outside thing each.
 pub mod executor;
+mod file;
 pub mod guard;
 pub mod instrument;
 pub mod lint;

@@ -134,11 +134,16 @@ pub(crate) fn clean(text: &str) -> String {
             '\t' | '\n' | '\r' => out.push(c),
             '\u{1b}' => skip_sequence(&mut chars),
             '\u{9b}' => skip_csi(&mut chars),
-            c if c.is_control() => {}
+            c if c.is_control() || turns_the_line(c) => {}
             c => out.push(c),
         }
     }
     out
+}
+
+/// Marks that reorder what stands beside them, so that a line reads as something else than it is.
+fn turns_the_line(c: char) -> bool {
+    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 fn skip_sequence(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) {

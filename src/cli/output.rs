@@ -52,9 +52,16 @@ impl Output {
         Ok(())
     }
 
-    /// A line that `--quiet` and `--json` leave out.
+    /// A line that `--quiet` and `--json` leave out, about what the command does. A reader that has gone away does
+    /// not keep the command from doing the rest: `mozart restart | head -1` still starts.
     pub(crate) fn say(&self, text: &str) -> Result<(), Stop> {
-        if self.quiet || self.json { Ok(()) } else { self.line(text) }
+        if self.quiet || self.json {
+            return Ok(());
+        }
+        match self.line(text) {
+            Err(Stop::ClosedPipe) => Ok(()),
+            other => other,
+        }
     }
 
     /// Writes bytes of a program, cleaned of what would act on a terminal when it is one.

@@ -214,6 +214,9 @@ fn rejection(cx: &Context, answer: &Value, path: &Path) -> Stop {
             .hint(cx.command(&format!("cancel {id}")))
     } else if message.starts_with("Config file not found") {
         failure("rejected_config").hint("Check the path of the score file.")
+    } else if message.starts_with("Invalid job name") {
+        failure("rejected_config")
+            .hint("The job is named after its score file; choose another name with --name ID.")
     } else if message.starts_with("Failed to parse") {
         failure("rejected_config").hint(validate)
     } else if message.starts_with("Workspace parent directory does not exist") {

@@ -181,7 +181,7 @@ impl Builder {
         let (pressure_events, pressure_inlet) = bounded(16);
         let view = Arc::new(View::default());
         let vital = self.vital.unwrap_or_else(|| Arc::new(Vital::new()));
-        let stack = config.workers.stack_kib as usize * 1024;
+        let stack = (config.workers.stack_kib as usize * 1024).max(LEAST_STACK);
 
         let monitor = start_monitor(&config, &view, clock, pressure_events)?;
         let (requests, request_queue) = bounded(config.socket.max_concurrent_requests as usize + 1);
@@ -298,6 +298,10 @@ impl Builder {
         })
     }
 }
+
+/// The least stack of a thread of the pool, whatever `workers.stack_kib` says. JSON with 127 levels of nesting needs
+/// more than 192 KiB in optimised and more than 320 KiB in debug builds, and an overflow ends the whole process.
+const LEAST_STACK: usize = 1 << 20;
 
 /// The conductor thread encodes records and runs SQLite; it is one thread, so it may be larger.
 const CONDUCTOR_STACK: usize = 1 << 20;

@@ -95,9 +95,14 @@ pub fn examine(dir: &Path, token: &Token) -> io::Result<(Found, Option<Taken>)> 
 /// The token in the orders; `None` when there are none, or none that can be understood (a worker
 /// that died while writing them has started nothing).
 pub(super) fn read_token(dir: &Path) -> io::Result<Option<Token>> {
-    match std::fs::read(dir.join(SPEC)) {
+    match crate::file::read(&dir.join(SPEC), u64::MAX) {
         Ok(text) => Ok(serde_json::from_slice::<SpecFile>(&text).ok().map(|spec| spec.token)),
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::InvalidInput
+            ) =>
+        {
             Ok(None)
         }
         Err(error) => Err(error),

@@ -253,7 +253,9 @@ impl Running {
     fn without_record(&self, said: &str) -> End {
         let taken = Taken::wait(&self.dir, RECORD_PATIENCE);
         let lines = LockLines::read(&self.dir).unwrap_or_default();
-        let started = lines.guard.is_some();
+        // A program may have removed the directory that it was recorded in. It has run all the same: to call that
+        // "not started" would run it again and again without an end.
+        let started = lines.guard.is_some() || said.starts_with("pid ");
         let mut leftovers = Leftovers::new(&self.token, lines);
         leftovers.session = Some(self.guard.id());
         let left = if started { leftovers.end() } else { Vec::new() };

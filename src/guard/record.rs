@@ -197,7 +197,7 @@ impl LockLines {
 
     /// Reads the file of an attempt directory.
     pub(crate) fn read(dir: &Path) -> io::Result<Self> {
-        Ok(Self::parse(&String::from_utf8_lossy(&fs::read(dir.join(LOCK))?)))
+        Ok(Self::parse(&String::from_utf8_lossy(&crate::file::read(&dir.join(LOCK), u64::MAX)?)))
     }
 }
 
@@ -239,12 +239,16 @@ impl Reserve {
 
 /// Reads `exit.json`; `None` when there is none. One that cannot be understood is `InvalidData`.
 pub(crate) fn read_record(dir: &Path) -> io::Result<Option<Record>> {
-    match fs::read(dir.join(EXIT)) {
+    match crate::file::read(&dir.join(EXIT), u64::MAX) {
         Ok(text) => match serde_json::from_slice(&text) {
             Ok(record) => Ok(Some(record)),
             Err(error) => Err(io::Error::new(io::ErrorKind::InvalidData, error)),
         },
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        // A program has put something else there: no record that could be understood.
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+            Err(io::Error::new(io::ErrorKind::InvalidData, error))
+        }
         Err(error) => Err(error),
     }
 }

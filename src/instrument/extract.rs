@@ -1,6 +1,5 @@
 //! What an instrument said: its result, its error message, its tokens. Reads the output file, within fixed limits.
 
-use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
@@ -8,6 +7,7 @@ use serde_json::Value;
 
 use super::path::DotPath;
 use super::profile::{Format, Output, Profile};
+use crate::file;
 
 /// Longer lines of a jsonl stream are not parsed.
 const MAX_LINE: usize = 1024 * 1024;
@@ -55,7 +55,7 @@ fn plain(stdout: &Path) -> Extracted {
 /// A file that does not exist is a program that printed nothing.
 fn head(stdout: &Path) -> String {
     let mut bytes = Vec::new();
-    if let Ok(file) = File::open(stdout) {
+    if let Ok(file) = file::open(stdout) {
         // What was read before an error is what there is.
         _ = file.take(MAX_RESULT as u64).read_to_end(&mut bytes);
     }
@@ -70,7 +70,7 @@ fn lossy(bytes: Vec<u8>) -> String {
 
 fn json(output: &Output, success: bool, stdout: &Path) -> Extracted {
     let mut bytes = Vec::new();
-    if let Ok(file) = File::open(stdout) {
+    if let Ok(file) = file::open(stdout) {
         _ = file.take(MAX_JSON + 1).read_to_end(&mut bytes);
     }
     if bytes.len() as u64 > MAX_JSON {
@@ -133,7 +133,7 @@ fn jsonl(output: &Output, success: bool, stdout: &Path) -> Extracted {
     let mut dropped = 0u64;
     let mut results: Vec<String> = Vec::new();
     let mut size = 0;
-    if let Ok(file) = File::open(stdout) {
+    if let Ok(file) = file::open(stdout) {
         each_line(BufReader::with_capacity(64 * 1024, file), &mut dropped, |line| {
             let Ok(event) = serde_json::from_slice::<Value>(line) else { return };
             if !event.is_object() {

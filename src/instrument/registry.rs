@@ -142,11 +142,11 @@ impl Registry {
 }
 
 fn read_file(path: &Path) -> Result<Profile, String> {
-    let size = fs::metadata(path).map_err(|error| error.to_string())?.len();
-    if size > MAX_FILE {
-        return Err(format!("{size} bytes are too many for a profile"));
+    let bytes = crate::file::read(path, MAX_FILE + 1).map_err(|error| error.to_string())?;
+    if bytes.len() as u64 > MAX_FILE {
+        return Err(format!("more than {MAX_FILE} bytes are too many for a profile"));
     }
-    checked(&fs::read_to_string(path).map_err(|error| error.to_string())?)
+    checked(&String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())?)
 }
 
 /// `instruments` of our home; the directory of an earlier generation when ours is absent.

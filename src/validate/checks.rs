@@ -1,7 +1,6 @@
 //! One check of one rule.
 
-use std::fs::{self, File};
-use std::io::Read;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::Check;
@@ -94,10 +93,8 @@ fn text_of(path: &Path) -> Result<String, Finding> {
             "check its permissions".to_owned(),
         )
     };
-    let opened = File::open(path).map_err(unreadable)?;
-    let mut bytes = Vec::new();
     // The file may grow while it is read: the limit counts what is read.
-    opened.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    let bytes = crate::file::read(path, MAX_FILE + 1).map_err(unreadable)?;
     if bytes.len() as u64 > MAX_FILE {
         let reason =
             format!("file too large to inspect: '{}' has more than {} MiB", path.display(), MAX_FILE >> 20);

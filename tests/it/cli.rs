@@ -154,6 +154,28 @@ fn two_conductors_never_share_a_state_directory() {
 }
 
 #[test]
+fn a_reader_that_goes_away_does_not_undo_the_command() {
+    let home = Home::new();
+    home.mozart(&["start"]).expect(0);
+    let score = home.score("job", "true");
+    let to_nobody = |args: &[&str]| {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        home.command(env!("CARGO_BIN_EXE_mozart"), args)
+            .stdout(writer)
+            .stderr(Stdio::null())
+            .status()
+            .unwrap();
+    };
+    to_nobody(&["run", &score.display().to_string()]);
+    home.mozart(&["status", "job"]).expect(0);
+    let pid = home.pid();
+    to_nobody(&["restart", "--yes"]);
+    home.mozart(&["ping"]).expect(0);
+    assert_ne!(home.pid(), pid);
+}
+
+#[test]
 fn stale_and_planted_files() {
     let home = Home::new();
     fs::write(home.path("pid"), "4194303\n").unwrap();

@@ -81,6 +81,10 @@ pub(super) fn show(cx: &Context, options: &Options, lines: Option<usize>) -> Don
             "No log entries match the specified filters."
         };
         cx.out.remark(why);
+        if let Some(job) = &options.job {
+            let command = cx.command(&format!("logs {job} --sheet N"));
+            cx.out.remark(&format!("No sheet plays now; see what one has printed with: {command}"));
+        }
     }
     for line in &admitted[skip..] {
         print(cx, line)?;

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::fs::{self, File};
-use std::io::{self, Read};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -27,12 +27,7 @@ pub(crate) fn read_source(path: &Path) -> io::Result<Source> {
 }
 
 fn read_limited(path: &Path) -> io::Result<String> {
-    let file = File::open(path)?;
-    if file.metadata()?.is_dir() {
-        return Err(io::Error::new(io::ErrorKind::IsADirectory, "is a directory"));
-    }
-    let mut bytes = Vec::new();
-    file.take(SCORE_LIMIT + 1).read_to_end(&mut bytes)?;
+    let bytes = crate::file::read(path, SCORE_LIMIT + 1)?;
     if bytes.len() as u64 > SCORE_LIMIT {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, "is larger than 8 MiB"));
     }

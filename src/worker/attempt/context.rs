@@ -1,7 +1,6 @@
 //! What a prompt may quote of earlier sheets: their results, kept beside their attempts.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -92,7 +91,7 @@ impl Attempt<'_> {
     /// The kept result of a sheet, else the tail of what its program printed.
     fn stored_result(&self, sheet: &Sheet) -> Option<String> {
         let path = self.sheet_dir(sheet.num).join(RESULT);
-        fs::read(path)
+        crate::file::read(&path, u64::MAX)
             .ok()
             .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
             .or_else(|| sheet.ledger.evidence.as_ref().map(|evidence| evidence.stdout_tail.clone()))

@@ -1,6 +1,5 @@
 //! The verdict on an attempt that is over: its output read, its end classified, its rules checked.
 
-use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 use std::time::Duration;
@@ -142,7 +141,7 @@ fn seconds(millis: u64) -> f64 {
 /// The end of a file as text, redacted. A file that is not there is empty output.
 fn tail(path: &Path, keep: u64) -> String {
     let read = || -> std::io::Result<Vec<u8>> {
-        let mut file = File::open(path)?;
+        let mut file = crate::file::open(path)?;
         let size = file.metadata()?.len();
         file.seek(SeekFrom::Start(size.saturating_sub(keep + MARGIN)))?;
         let mut bytes = Vec::new();

@@ -327,7 +327,7 @@ impl Attempt<'_> {
 
     /// The snapshot that the worker of an earlier conductor took.
     fn stored_snapshot(&self) -> Snapshot {
-        let read = fs::read(self.dir.join(SNAPSHOT)).ok();
+        let read = crate::file::read(&self.dir.join(SNAPSHOT), u64::MAX).ok();
         read.and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default()
     }
 

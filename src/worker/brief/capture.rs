@@ -40,12 +40,13 @@ impl Brief<'_> {
                 ));
                 continue;
             }
-            match fs::read_to_string(&path) {
-                Ok(text) => {
+            match crate::file::read(&path, size).map(String::from_utf8) {
+                Ok(Ok(text)) => {
                     left -= size;
                     files
                         .push((Item::Str(path.display().to_string()), Item::Str(cut(&redact(&text), limit))));
                 }
+                Ok(Err(_)) => warnings.push(format!("capture_files: {}: is not UTF-8", path.display())),
                 Err(error) => warnings.push(format!("capture_files: {}: {error}", path.display())),
             }
         }

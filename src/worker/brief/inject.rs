@@ -1,6 +1,7 @@
 //! Files that a score puts into a prompt: prelude, cadenzas and extensions. Read at dispatch time, each attempt.
 
 use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::Brief;
@@ -100,7 +101,15 @@ impl Brief<'_> {
 
 /// The text of a file, or for one that is not text a note that names it.
 fn read_file(path: &Path) -> std::io::Result<String> {
-    let bytes = fs::read(path)?;
+    let file = crate::file::open(path)?;
+    let size = file.metadata()?.len();
+    let mut bytes = Vec::new();
+    // A character more than is kept, so that the cut is not taken for something that is not text.
+    file.take(MAX_FILE as u64 + 4).read_to_end(&mut bytes)?;
+    if bytes.len() > MAX_FILE {
+        let cut = std::str::from_utf8(&bytes).err().filter(|error| error.error_len().is_none());
+        bytes.truncate(cut.map_or(bytes.len(), |error| error.valid_up_to()));
+    }
     let Ok(text) = String::from_utf8(bytes) else {
         let extension = path.extension().map(|extension| extension.to_string_lossy().to_lowercase());
         let kind = match extension.as_deref() {
@@ -116,7 +125,11 @@ fn read_file(path: &Path) -> std::io::Result<String> {
         return Ok(text);
     }
     let head = crate::util::text::head_bytes(&text, MAX_FILE);
-    Ok(format!("{head}\n[... {} bytes of {} are left out]", text.len() - head.len(), path.display()))
+    Ok(format!(
+        "{head}\n[... {} bytes of {} are left out]",
+        size.saturating_sub(head.len() as u64),
+        path.display()
+    ))
 }
 
 /// All regular files of a directory by name, each under its name.
