@@ -60,7 +60,7 @@ fn a_score_that_is_a_pipe_holds_up_nobody() {
 fn spoil(command: &str) -> (House, Value) {
     let house = House::new("");
     let attempt = house.path("jobs/job/sheet-1");
-    let text = format!("echo \"$nth\" >> ran; cd \"{}\"/attempt-*\n{command}\n", attempt.display());
+    let text = format!("echo \"$nth\" >> ran; cd \"{}\"/attempt-$nth\n{command}\n", attempt.display());
     house.agent("spoiler", &text, "");
     let mut house = house;
     house.start();
