@@ -120,7 +120,7 @@ mod tests {
         assert_eq!(exit_of("a: ["), USAGE);
         assert_eq!(exit_of("- a"), USAGE);
         assert_eq!(exit_of("name: x\n"), USAGE);
-        assert_eq!(exit_of("type: fleet\nscores: []\n"), 0);
+        assert_eq!(exit_of("type: fleet\nscores: []\n"), USAGE);
         assert_eq!(exit_of("max_concurrent_jobs: 3\n"), 0);
         assert_eq!(exit_of("max_concurrent_jobs: 0\n"), USAGE);
         assert_eq!(exit_of("name: x\nsheet: {size: 1, total_items: 1}\nprompt: {template: '{{'}\n"), FAILED);
