@@ -1,4 +1,15 @@
 //! Mozart runs long, multi-step jobs made of command-line programs, and finishes them.
+//!
+//! A *score* (YAML) is divided into *sheets*; each sheet renders a prompt, runs an *instrument* (any
+//! program) under a guard, and is done when its *validations* pass. A *conductor* owns all of it and
+//! records every step in SQLite before it acts.
+//!
+//! To embed one, start with [`conductor::Conductor::builder`]; `examples/embed.rs` is a whole program.
+//! To talk to a running one, use [`client::Client`]; the protocol is in `docs/protocol.md`.
+//! The pure parts are of use by themselves: [`score`] and [`plan`] load and expand scores,
+//! [`exec`] is the state machine of a job, [`ndjson`] frames a byte stream.
+//!
+//! The layers below are the house plan (`docs/architecture.md`): imports point down or sideways.
 
 // Layer 0: vocabulary.
 pub mod ids;
