@@ -12,7 +12,7 @@ use std::sync::atomic::Ordering;
 use crate::config::Recovery;
 use crate::exec::{AttemptRecord, AttemptReport, Evidence, Input, JobStatus, Outcome, PauseFlag};
 use crate::executor::{self, Adopted, Found, Leftovers, Taken};
-use crate::guard::record::Exit;
+use crate::guard::record::{BY_TERM, Exit};
 use crate::ids::{AttemptKey, JobId};
 use crate::store::{StoredJob, Write};
 use crate::time::Now;
@@ -195,7 +195,7 @@ impl Core {
     /// Hands the record of an ended attempt to a sheet worker. Says whether it counts as interrupted.
     fn judge(&mut self, now: Now, key: &AttemptKey, exit: Exit, taken: Option<Taken>) -> bool {
         let Some(live) = self.jobs.get(&key.job) else { return false };
-        if exit.killed_by.as_deref() == Some("term") && !live.is_ending(key.sheet) {
+        if exit.killed_by.as_deref() == Some(BY_TERM) && !live.is_ending(key.sheet) {
             // A TERM that no committed request explains: somebody ended the guard from outside.
             self.place(key, Running::Sweeping(taken));
             self.reported(now, key, Box::new(interrupted("ended by a signal that nobody asked for")));

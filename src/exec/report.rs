@@ -285,18 +285,22 @@ impl Execution {
         let error = SheetError { code: ErrorCode::E403, message: cut(message) };
         let end = End { outcome: AttemptEnd::NotStarted, error: Some(error), counted: false, share: None };
         self.close(now, num, active, end, evidence, out);
+        self.uncount(num);
         let ledger = self.ledger(num);
-        ledger.attempt_count = ledger.attempt_count.saturating_sub(1);
         ledger.not_started = ledger.not_started.saturating_add(1);
         let delay = retry::not_started_delay(ledger.not_started);
         self.set_state(num, SheetState::RetryScheduled { until: Deadline::after(now, delay) }, out);
     }
 
     /// The dispatch counted the attempt; one that was never started does not count.
+    fn uncount(&mut self, num: SheetNo) {
+        let ledger = self.ledger(num);
+        ledger.attempt_count = ledger.attempt_count.saturating_sub(1);
+    }
+
     fn uncount_if_not_started(&mut self, num: SheetNo, outcome: &Outcome) {
         if matches!(outcome, Outcome::NotStarted { .. }) {
-            let ledger = self.ledger(num);
-            ledger.attempt_count = ledger.attempt_count.saturating_sub(1);
+            self.uncount(num);
         }
     }
 

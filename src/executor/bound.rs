@@ -10,7 +10,7 @@ use memchr::memchr;
 use super::control::Control;
 use super::leftovers::Leftovers;
 use super::start::{millis, pid_of, wait_unreaped};
-use crate::guard::record::{SpawnError, TOKEN_VARIABLE};
+use crate::guard::record::{BY_TERM, SpawnError, TOKEN_VARIABLE};
 use crate::guard::{BOUND, BoundHeader, BoundOrders};
 use crate::ids::Token;
 use crate::process;
@@ -131,7 +131,7 @@ fn parse(mut answer: Vec<u8>) -> Option<BoundEnd> {
         exit_code: header.exit_code,
         signal: header.signal,
         timed_out: by("timeout"),
-        cancelled: by("term"),
+        cancelled: by(BY_TERM),
         spawn_error: header.spawn_error.clone(),
         lost: false,
         output: answer,

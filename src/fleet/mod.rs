@@ -17,10 +17,10 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::score::Issue;
 use crate::score::decode::{At, Cx, Fields};
 use crate::score::paths::resolve;
 use crate::score::yaml::{self, Kind};
+use crate::score::{Issue, document_name};
 
 pub use members::check_members;
 
@@ -104,7 +104,7 @@ pub fn load(text: &str, base: &Path) -> Loaded {
 }
 
 fn decode(f: &mut Fields<'_>, base: &Path) -> Option<Fleet> {
-    let name = f.required("name").and_then(|at| fleet_name(&at));
+    let name = f.required("name").and_then(|at| document_name(&at));
     f.required("type").and_then(|at| at.one_of(&[("fleet", ())]));
     let scores = f.required("scores");
     let mut members = scores.as_ref().and_then(|at| decode_members(at, base)).unwrap_or_default();
@@ -118,19 +118,6 @@ fn decode(f: &mut Fields<'_>, base: &Path) -> Option<Fleet> {
     undeclared(f, &members, &mut groups);
     let layers = layers::arrange(f, &members, &groups)?;
     Some(Fleet { name: name?, members, groups, layers })
-}
-
-fn fleet_name(at: &At<'_>) -> Option<String> {
-    let name = at.label()?;
-    let length = name.chars().count();
-    if length == 0 {
-        at.error("String should have at least 1 character");
-    } else if length > 128 {
-        at.error("String should have at most 128 characters");
-    } else if name.starts_with('.') || name.contains(['/', '\0']) {
-        at.error("a name must not begin with a dot or contain a slash or a NUL");
-    }
-    Some(name)
 }
 
 fn decode_members(at: &At<'_>, base: &Path) -> Option<Vec<Member>> {

@@ -20,6 +20,8 @@ use crate::time::Wall;
 
 /// Name of the environment variable that carries the token of an attempt.
 pub const TOKEN_VARIABLE: &str = "MOZART_SHEET_TOKEN";
+/// [`Exit::killed_by`] of a program that was ended because its guard got a TERM or INT.
+pub const BY_TERM: &str = "term";
 /// What is to be run.
 pub const SPEC: &str = "spec.json";
 /// Standard input of the program.

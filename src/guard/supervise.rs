@@ -19,7 +19,7 @@ use nix::sys::time::TimeValLike;
 use nix::unistd::Pid;
 
 use super::idle::Idle;
-use super::record::SpawnError;
+use super::record::{BY_TERM, SpawnError};
 use super::signals::Signals;
 use super::tree;
 use crate::process;
@@ -125,7 +125,7 @@ pub(super) fn supervise(orders: Orders<'_>, mut signals: Signals, keeper: &mut d
     }
     let (mut child, pipes) = match spawn(argv, stdin, merged, &mut signals) {
         Ok(Some(both)) => both,
-        Ok(None) => return Report::not_started(started, None, Some("term")),
+        Ok(None) => return Report::not_started(started, None, Some(BY_TERM)),
         Err(error) => return Report::not_started(started, Some(error), None),
     };
     keeper.spawned(child.id());
@@ -265,7 +265,7 @@ impl Run<'_> {
             Some(ending) => now >= ending.kill_at || asked > ending.asked,
             None => {
                 if asked > 0 {
-                    self.begin("term", now);
+                    self.begin(BY_TERM, now);
                 } else if self.deadline.is_some_and(|at| now >= at) {
                     self.begin("timeout", now);
                 } else if self.idle.as_mut().is_some_and(|idle| idle.is_over(now)) {

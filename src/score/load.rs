@@ -215,7 +215,8 @@ pub(super) fn decode(cx: &Cx, root: &Node, source: &Source) -> Option<Score> {
     Some(score)
 }
 
-fn name(at: &At<'_>) -> Option<String> {
+/// `name` of a score or a fleet: 1-128 characters that could be a file name.
+pub(crate) fn name(at: &At<'_>) -> Option<String> {
     let name = at.label()?;
     let length = name.chars().count();
     if length == 0 {

@@ -2,6 +2,8 @@
 
 use regex::{Regex, RegexBuilder};
 
+use crate::util::pattern::translated;
+
 /// Compiles a pattern: `^` and `$` match at every line, `\Z` is the end of the text.
 ///
 /// # Errors
@@ -19,7 +21,7 @@ pub fn compile_caseless(pattern: &str) -> Result<Regex, String> {
 }
 
 fn build(pattern: &str, caseless: bool) -> Result<Regex, String> {
-    RegexBuilder::new(&translate(pattern)).multi_line(true).case_insensitive(caseless).build().map_err(
+    RegexBuilder::new(&translated(pattern)).multi_line(true).case_insensitive(caseless).build().map_err(
         |error| {
             let text = error.to_string();
             if ["look-around", "backreferences"].iter().any(|what| text.contains(what)) {
@@ -56,21 +58,6 @@ pub(super) fn advice(pattern: &str) -> &'static str {
     } else {
         "test the pattern by itself; content_contains needs no pattern at all"
     }
-}
-
-/// `\Z` of Python is `\z` here.
-fn translate(pattern: &str) -> String {
-    let mut out = String::with_capacity(pattern.len());
-    let mut chars = pattern.chars();
-    while let Some(c) = chars.next() {
-        out.push(c);
-        if c == '\\'
-            && let Some(escaped) = chars.next()
-        {
-            out.push(if escaped == 'Z' { 'z' } else { escaped });
-        }
-    }
-    out
 }
 
 #[cfg(test)]

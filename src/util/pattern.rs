@@ -25,7 +25,7 @@ pub fn compile(pattern: &str, flags: Flags) -> Result<Regex, String> {
 }
 
 /// `\Z` is Python's end of text, which is `\z` here.
-fn translated(pattern: &str) -> String {
+pub(crate) fn translated(pattern: &str) -> String {
     let mut out = String::with_capacity(pattern.len());
     let mut chars = pattern.chars();
     while let Some(c) = chars.next() {

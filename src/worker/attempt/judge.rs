@@ -10,7 +10,7 @@ use regex::Regex;
 use crate::classify::{self, Seen, SpawnError, Verdict};
 use crate::exec::{AttemptReport, Evidence, Outcome};
 use crate::executor;
-use crate::guard::record::Exit;
+use crate::guard::record::{BY_TERM, Exit};
 use crate::instrument::{self, Extracted};
 use crate::score::{DEFAULT_DETECTION_PATTERNS, pattern};
 use crate::util::{redact, text};
@@ -61,7 +61,7 @@ impl Attempt<'_> {
             validations: Vec::new(),
             warnings,
         };
-        if exit.killed_by.as_deref() == Some("term") {
+        if exit.killed_by.as_deref() == Some(BY_TERM) {
             return AttemptReport { outcome: Outcome::Ended, evidence };
         }
         let verdict = if success { Verdict::Success } else { self.classify(exit, &extracted, &evidence) };
