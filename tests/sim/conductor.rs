@@ -152,7 +152,10 @@ impl Conductor {
         let effects = live.exec.step(now, input);
         if let (Some((mut shadow, left)), Some(input)) = (live.shadow.take(), shadow_input) {
             let same = shadow.step(now, input.clone());
-            assert_eq!(effects, same, "a restored job does something else after {input:?}");
+            for (ours, theirs) in effects.iter().zip(&same) {
+                assert_eq!(ours, theirs, "a restored job does something else after {input:?}");
+            }
+            assert_eq!(effects.len(), same.len(), "a restored job does more or less after {input:?}");
             live.shadow = (left > 1).then_some((shadow, left - 1));
         }
         let released = effects.iter().filter(|effect| **effect == Effect::Released).count();

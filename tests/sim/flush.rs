@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use mozart::checkpoint::JobRecord;
 use mozart::exec::{AttemptReport, Evidence, JobStatus, Outcome, SheetState};
 use mozart::ids::{AttemptNo, JobId};
 
@@ -228,6 +229,9 @@ impl World {
     pub(crate) fn check_end(&self) {
         for (id, stored) in &self.database.jobs {
             assert!(stored.open.is_empty(), "{id} is over with open attempts {:?}", stored.open);
+            let job = JobRecord::decode(&stored.job).expect("a stored job is readable");
+            let cost: u64 = stored.closed.values().sum();
+            assert_eq!(job.ledger.spent.cost_micro, cost, "{id}: money is lost or counted twice");
         }
         let forgotten = self
             .ground

@@ -231,6 +231,7 @@ impl World {
     fn clock_jump(&mut self) {
         let by = i64::try_from(self.random.below(7_200_000)).expect("hours") - 3_600_000;
         self.now.wall = Wall(self.now.wall.0 + by);
+        self.jumped = true;
         if let Some(conductor) = &mut self.conductor {
             for live in conductor.jobs.values_mut() {
                 live.shadow = None;
@@ -304,12 +305,23 @@ impl World {
         self.step(id, input);
     }
 
-    /// From now on a copy made of the records does the same.
+    /// From now on a copy made of the records does the same. How long a job has run is told by the
+    /// wall clock after a restart, so a copy differs in that once that clock was set.
     fn look_back(&mut self, id: &JobId) {
         let now = self.now;
+        if self.jumped {
+            return;
+        }
         let Some(live) = self.conductor.as_mut().and_then(|conductor| conductor.jobs.get_mut(id)) else {
             return;
         };
+        let finishing = matches!(live.exec.status(), JobStatus::Finishing | JobStatus::PausedAtChain);
+        let ledger = &live.exec.job().ledger;
+        let setting_up = live.exec.spec().set_up && ledger.set_up_epoch != ledger.run_epoch;
+        if finishing || setting_up {
+            // What runs outside is asked for again after a restart.
+            return;
+        }
         let mut shadow = restored(live, now);
         for sheet in live.exec.sheets() {
             if let SheetState::InProgress(active) = &sheet.state {

@@ -22,6 +22,9 @@ pub(crate) fn job(random: &mut Random) -> JobSpec {
     let sheets: Vec<SheetSpec> = (1..=count).map(|num| sheet(random, num)).collect();
     let parallel = random.chance(60);
     JobSpec {
+        name: "night".into(),
+        workspace: "/tmp".into(),
+        patience: None,
         sheets,
         max_parallel: if parallel { random.range(1, 4) } else { 1 },
         fail_fast: parallel && random.chance(30),
@@ -120,6 +123,7 @@ fn hooks(random: &mut Random) -> Hooks {
 fn hook(random: &mut Random) -> Hook {
     let chains = random.chance(50);
     Hook {
+        hook_type: if chains { "run_job" } else { "run_command" },
         chains,
         detached: chains && random.chance(50),
         pause_before: chains && random.chance(30),

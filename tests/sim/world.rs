@@ -88,6 +88,8 @@ pub(crate) struct World {
     /// How often a person has helped a job on after the storm.
     pub(crate) helped: BTreeMap<JobId, u32>,
     pub(crate) tally: Tally,
+    /// The wall clock was set.
+    pub(crate) jumped: bool,
     trace: bool,
 }
 
@@ -110,6 +112,7 @@ impl World {
             done: BTreeSet::new(),
             helped: BTreeMap::new(),
             tally: Tally::default(),
+            jumped: false,
             trace,
         };
         for at in 1..=random.range(1, 4) {
