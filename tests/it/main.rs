@@ -17,6 +17,7 @@ mod instruments;
 mod jobs;
 mod language;
 mod layers;
+mod limits;
 mod pressure;
 mod recovery;
 mod registry;
