@@ -6,9 +6,9 @@ use std::fs;
 
 use serde_json::json;
 
-use crate::band::{Band, ONCE, ONE, over};
+use crate::band::{Band, ONE, over};
 use crate::house::{House, Role};
-use crate::wait::{wait_for, wait_until};
+use crate::wait::wait_until;
 
 /// What the words of these agents mean.
 const LIMITS: &str = "errors: {rate_limit_patterns: ['rate.?limit']}";
@@ -64,18 +64,9 @@ fn a_workspace_has_one_job_at_a_time_and_nobody_else_waits_for_it() {
     play_in(&house, "own", "three", &named("three", ""));
     house.wait_file("own/begun-three");
     wait_held(&house, "two", "workspace_lock:one");
-    let status = house.status("two");
-    assert_eq!(status["status"], "queued", "{status:#}");
-    assert_eq!(status["sheets"]["1"]["held_back"], "workspace_lock:one");
-    // A paused job is half done: its files stay its own.
-    house.call("job.pause", json!({ "job_id": "one" }));
+    assert_eq!(house.sheet("two", 1)["held_back"], "workspace_lock:one");
+    assert!(!house.work("shared/begun-two").exists());
     house.touch("shared/go-one");
-    let paused = wait_for("the pause or the end of one", || {
-        let status = house.status("one");
-        ["paused", "completed"].contains(&status["status"].as_str()?).then(|| status["status"] == "paused")
-    });
-    assert_eq!(held(&house, "two", "workspace_lock:one") > 0, paused);
-    house.call("job.resume", json!({ "job_id": "one" }));
     over(&house, "one", "completed");
     house.touch("shared/go-two");
     over(&house, "two", "completed");
