@@ -181,3 +181,75 @@ fn an_attempt_whose_directory_is_deleted_is_ended_and_does_not_run_beside_its_su
         assert!(!house.residents().iter().any(|resident| matches!(resident.role, Role::Guard(_))));
     }
 }
+
+/// An instrument that cannot be reached until there is a file `up` in the house; then it waits for its gate.
+fn unreachable(house: &House) -> String {
+    let up = house.path("up").display().to_string();
+    format!(
+        "echo run >> runs\n[ -e {up} ] || {{ echo 'connect: connection refused' >&2; exit 1; }}\ngate go\n"
+    )
+}
+
+/// No retry, and a breaker that opens at the first failure.
+fn breaker(recovery: u32) -> String {
+    format!(
+        "retry: {{max_retries: 0, max_completion_attempts: 0}}\n\
+         circuit_breaker: {{enabled: true, failure_threshold: 1, recovery_timeout_seconds: {recovery}}}\n"
+    )
+}
+
+#[test]
+fn a_sheet_takes_its_next_instrument_while_the_breaker_of_the_first_is_open() {
+    let mut house = House::new("");
+    house.agent("bad", &unreachable(&house), "");
+    house.agent("good", "touch done\n", "");
+    house.start();
+    let keys = breaker(300);
+    house.play_out("opens", &format!("instrument: bad\n{ONE}{keys}"), "failed");
+    assert!(house.log().contains("breaker.opened"));
+    house.play("waits", &format!("instrument: bad\n{ONE}{keys}"));
+    wait_held(&house, "waits", "circuit_breaker:bad");
+    let told = house.sheet("waits", 1)["held_back"].as_str().unwrap().to_owned();
+    assert!(told.starts_with("circuit_breaker:bad, probe in "), "{told}");
+    let end = house.play_out(
+        "changes",
+        &format!("instrument: bad\ninstrument_fallbacks: [good]\n{ONE}{keys}"),
+        "completed",
+    );
+    assert_eq!(end["sheets"]["1"]["instrument_name"], "good", "{end:#}");
+    assert_eq!(end["sheets"]["1"]["attempt_count"], 1);
+    assert!(house.work("changes/done").exists() && !house.work("changes/runs").exists());
+    // It is as open after a crash, and a job without a breaker does not ask for it.
+    house.kill();
+    house.start();
+    wait_held(&house, "waits", "circuit_breaker:bad");
+    assert!(!house.work("waits/runs").exists());
+    let off = "retry: {max_retries: 0}\ncircuit_breaker: {enabled: false}\n";
+    house.play_out("bold", &format!("instrument: bad\n{ONE}{off}"), "failed");
+    assert_eq!(house.read("bold/runs"), "run\n");
+    assert!(!house.work("waits/runs").exists());
+}
+
+#[test]
+fn one_sheet_probes_and_the_others_follow_its_success() {
+    let mut house = House::new("");
+    house.agent("bad", &unreachable(&house), "");
+    house.start();
+    house.play_out("opens", &format!("instrument: bad\n{ONE}{}", breaker(2)), "failed");
+    fs::write(house.path("up"), "").unwrap();
+    let wide = format!(
+        "instrument: bad\nsheet: {{size: 1, total_items: 1, fan_out: {{1: 3}}}}\nprompt: {{template: work}}\n\
+         parallel: {{enabled: true, max_concurrent: 3}}\n{}",
+        breaker(2)
+    );
+    house.play("wide", &wide);
+    wait_until("the probe", || house.work("wide/runs").exists());
+    wait_until("the others to wait for it", || held(&house, "wide", "circuit_breaker:bad") == 2);
+    let status = house.status("wide");
+    assert_eq!(status["sheets_in_progress"].as_array().unwrap().len(), 1, "{status:#}");
+    assert_eq!(status["sheets"]["2"]["held_back"], "circuit_breaker:bad, probe running");
+    house.touch("wide/go");
+    over(&house, "wide", "completed");
+    assert_eq!(house.read("wide/runs"), "run\nrun\nrun\n");
+    assert!(house.log().contains("breaker.closed"));
+}

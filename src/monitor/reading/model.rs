@@ -15,6 +15,7 @@ mod sync {
 }
 
 #[path = "cell.rs"]
+#[expect(clippy::duplicate_mod, reason = "the model is made of the very same source")]
 mod cell;
 
 /// A reading of which every part says the same number.
