@@ -28,12 +28,15 @@ impl Waits {
         self.sheets.insert(sheet, shown);
     }
 
-    /// As members `held_back` of a status object: of the job the counts, of each sheet its reason.
+    /// As members `held_back` of a status object, where something is held back: of the job the counts, of
+    /// each sheet its reason.
     pub(crate) fn put_into(self, status: &mut Value) {
         for (sheet, reason) in self.sheets {
             status["sheets"][sheet.to_string()]["held_back"] = reason.into();
         }
-        status["held_back"] = json!(self.counts);
+        if !self.counts.is_empty() {
+            status["held_back"] = json!(self.counts);
+        }
     }
 }
 
