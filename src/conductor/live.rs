@@ -13,6 +13,7 @@ use crate::worker::Permit;
 
 use super::card::Card;
 use super::exchange::Exchange;
+use super::leftovers::Leftover;
 use super::prepared::Prepared;
 use super::view::JobView;
 use super::watch::Watchers;
@@ -30,6 +31,8 @@ pub(crate) struct Live {
     pub(crate) watchers: Watchers,
     pub(crate) cancel_waiters: Vec<(Mono, Exchange)>,
     pub(crate) dirty: Dirty,
+    /// Queued: the job because of whose workspace it has to wait.
+    pub(crate) waits_for: Option<JobId>,
     /// The deadline that is in the timer index for this job.
     pub(crate) timer: Option<Mono>,
 }
@@ -42,7 +45,9 @@ pub(crate) enum Running {
     Adopted(Arc<Adopted>, Option<u32>),
     /// It is over; its lock is kept until the verdict is committed.
     Judging(Control, Option<Taken>),
-    /// Its guard is gone; what it left behind is being ended.
+    /// Its guard or its worker is gone; what it left behind is being ended.
+    Leftover(Box<Leftover>),
+    /// It is over and about to be reported.
     Sweeping(Option<Taken>),
 }
 
@@ -112,6 +117,7 @@ impl Live {
             watchers: Watchers::default(),
             cancel_waiters: Vec::new(),
             dirty,
+            waits_for: None,
             timer: None,
         }
     }
@@ -202,7 +208,20 @@ impl Live {
             sheets: self.exec.sheets().to_vec(),
             status: self.exec.status(),
             blocked: self.exec.blocked(now),
+            waits_for: self.waits_for.clone(),
+            leftovers: self.leftovers(),
         }
+    }
+
+    /// Sheets that wait for the end of processes that cannot be ended.
+    fn leftovers(&self) -> Vec<(SheetNo, Vec<u32>)> {
+        let alive = |(attempt, running): (&AttemptNo, &Running)| match running {
+            Running::Leftover(left) if !left.alive.is_empty() => {
+                Some((self.sheet_of(*attempt)?, left.alive.clone()))
+            }
+            _ => None,
+        };
+        self.running.iter().filter_map(alive).collect()
     }
 
     /// Everything that the database does not have yet, in the order in which it must be written.

@@ -18,6 +18,7 @@ mod isolation;
 mod jobs;
 mod language;
 mod layers;
+mod limits;
 mod pressure;
 mod recovery;
 mod registry;
