@@ -22,6 +22,7 @@ const LAYERS: &[(u8, &[&str])] = &[
             "sched",
             "pressure",
             "config",
+            "cost",
         ],
     ),
     (2, &["file", "guard", "process", "instrument", "executor", "validate", "lint", "store", "monitor"]),

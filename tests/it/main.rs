@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod band;
+mod classify;
 mod cli;
 mod descriptors;
 mod examples;
