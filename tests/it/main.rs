@@ -2,11 +2,13 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod agents;
 mod band;
 mod classify;
 mod cli;
 mod descriptors;
 mod examples;
+mod explain;
 mod fleet;
 mod fuzz_corpus;
 mod guard;
@@ -15,6 +17,7 @@ mod hostile;
 mod house;
 mod init;
 mod instruments;
+mod isolation;
 mod jobs;
 mod language;
 mod layers;

@@ -3,6 +3,7 @@
 //! A worker never decides about retries; it says what it saw. It reports exactly once, also when it
 //! panics, and gives its job permit back before it does.
 
+mod after;
 mod context;
 mod feedback;
 mod hide;
@@ -203,6 +204,7 @@ impl<'a> Attempt<'a> {
             choice: self.choice,
             profile: self.profile,
             workspace: &self.prepared.workspace,
+            home: self.worker.ours.get("HOME").map(Path::new),
             thinking_method: self.prepared.snapshot.thinking_method.as_deref(),
             limits: self.worker.limits,
         }
