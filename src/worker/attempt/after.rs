@@ -8,6 +8,9 @@ use crate::{grounding, healing};
 
 use super::Attempt;
 
+/// Kind of the rule that stands for checksums.
+const GROUNDING: &str = "grounding";
+
 impl Attempt<'_> {
     /// Checks the checksums of the score. One that does not hold counts as a rule that does not hold, where the
     /// score says so; else it is remarked.
@@ -27,7 +30,7 @@ impl Attempt<'_> {
             return;
         }
         evidence.validations.push(RuleResult {
-            rule_type: "grounding".to_owned(),
+            rule_type: GROUNDING.to_owned(),
             description: Some("files have their expected checksums".to_owned()),
             stage: 1,
             failure_reason: Some(line),
@@ -50,9 +53,10 @@ impl Attempt<'_> {
         }
         let evidence = &report.evidence;
         let command = self.profile.command.as_ref();
-        let keys: Vec<String> = command.and_then(|command| command.required_env.clone()).unwrap_or_default();
+        let keys = healing::key_variables(self.profile, &self.choice.config);
+        // What a command rule names is a command, and a checksum rule names no file.
         let files = |rule: &&RuleResult| {
-            !rule.passed && rule.rule_type.starts_with(['f', 'c']) && rule.rule_type != "command_succeeds"
+            !rule.passed && !["command_succeeds", GROUNDING].contains(&rule.rule_type.as_str())
         };
         let failed_paths: Vec<PathBuf> = evidence
             .validations
@@ -60,7 +64,7 @@ impl Attempt<'_> {
             .filter(files)
             .filter_map(|rule| rule.path.as_ref().map(PathBuf::from))
             .collect();
-        let known_names: Vec<String> = self.vars.iter().map(|(name, _)| name.to_owned()).collect();
+        let known_names = healing::known_names(&self.prepared.plan);
         let (_, working_directory) = self.place();
         let remedies = healing::heal(
             &healing::Context {
@@ -73,7 +77,7 @@ impl Attempt<'_> {
                 workspace: &self.prepared.workspace,
                 working_directory: &working_directory,
                 failed_paths: &failed_paths,
-                written_paths: &self.written_paths(),
+                written_paths: &healing::written_paths(&self.prepared.score),
                 known_names: &known_names,
                 instrument: &self.profile.name,
                 executable: command.map(|command| command.executable.as_str()),
@@ -91,23 +95,6 @@ impl Attempt<'_> {
             &healing::Options::default(),
         );
         report.evidence.remedies = remedies;
-    }
-
-    /// Paths of rules as the score writes them, with their keys.
-    fn written_paths(&self) -> Vec<(String, String)> {
-        let rules = self
-            .sheet
-            .rules
-            .iter()
-            .filter_map(|&index| Some((index, self.prepared.score.validations.get(index)?)));
-        rules
-            .flat_map(|(index, rule)| {
-                let pairs = [("path", &rule.path), ("working_directory", &rule.working_directory)];
-                pairs.into_iter().filter_map(move |(key, text)| {
-                    Some((format!("validations.{index}.{key}"), text.clone()?))
-                })
-            })
-            .collect()
     }
 }
 
