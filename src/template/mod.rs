@@ -7,6 +7,7 @@
 
 mod filters;
 mod json;
+mod methods;
 mod nesting;
 mod object;
 pub mod placeholders;
@@ -23,6 +24,7 @@ use std::sync::OnceLock;
 
 use minijinja::{AutoEscape, Environment, ErrorKind, Output, State, Template, UndefinedBehavior, Value};
 
+pub(crate) use filters::{FILTERS, TESTS};
 pub use vars::{Item, Stand, Vars};
 
 /// Largest rendered text, 16 MiB.
@@ -139,7 +141,7 @@ fn environment(undefined: UndefinedBehavior) -> Environment<'static> {
     env.set_syntax(
         SyntaxConfig::builder().keep_trailing_newline(true).build().expect("the usual delimiters are valid"),
     );
-    env.set_unknown_method_callback(method);
+    env.set_unknown_method_callback(methods::call);
     env.set_formatter(print);
     env.remove_global("debug");
     filters::register(&mut env);
@@ -152,23 +154,6 @@ fn print(out: &mut Output<'_>, _state: &mut State<'_, '_>, value: &Value) -> Res
     }
     python::write_str(out, value)
         .map_err(|_| minijinja::Error::new(ErrorKind::WriteFailure, "a value could not be printed"))
-}
-
-/// Methods of Python's strings, lists and dicts.
-fn method(
-    state: &mut State<'_, '_>,
-    value: &Value,
-    name: &str,
-    args: &[Value],
-) -> Result<Value, minijinja::Error> {
-    if matches!(name, "append" | "extend" | "insert" | "pop" | "update" | "remove" | "clear" | "setdefault") {
-        let message = format!(
-            "`.{name}()` would change a value, and values in templates are constant: \
-             write `{{% set x = x + [item] %}}`, in a loop with a `namespace`"
-        );
-        return Err(minijinja::Error::new(ErrorKind::UnknownMethod, message));
-    }
-    minijinja_contrib::pycompat::unknown_method_callback(state, value, name, args)
 }
 
 fn explain(error: &minijinja::Error) -> RenderError {
