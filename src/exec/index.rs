@@ -22,6 +22,8 @@ pub(super) struct Index {
     opens: Vec<Vec<u32>>,
     /// Longest chain of dependencies above each sheet.
     depths: Vec<u32>,
+    /// Pending sheets.
+    pub(super) pending: BTreeSet<SheetNo>,
     /// Pending sheets whose dependencies are satisfied.
     pub(super) ready: BTreeSet<SheetNo>,
     /// Sheets that hold a slot.
@@ -50,6 +52,8 @@ pub struct Counts {
     pub waiting: u32,
     /// Waiting for a retry.
     pub retrying: u32,
+    /// Waiting for a person.
+    pub fermata: u32,
     /// Completed.
     pub completed: u32,
     /// Failed.
@@ -76,7 +80,7 @@ impl Counts {
     /// Sheets that are not terminal.
     #[must_use]
     pub const fn unfinished(&self) -> u32 {
-        self.pending + self.active + self.waiting + self.retrying
+        self.pending + self.active + self.waiting + self.retrying + self.fermata
     }
 
     /// Sheets that succeeded or were skipped on purpose.
@@ -91,6 +95,7 @@ impl Counts {
             SheetState::Dispatched(_) | SheetState::InProgress(_) => &mut self.active,
             SheetState::Waiting { .. } => &mut self.waiting,
             SheetState::RetryScheduled { .. } => &mut self.retrying,
+            SheetState::Fermata(_) => &mut self.fermata,
             SheetState::Completed { .. } => &mut self.completed,
             SheetState::Failed { .. } => &mut self.failed,
             SheetState::Skipped { reason: SkipReason::UpstreamFailed, .. } => &mut self.blocked,
@@ -134,6 +139,7 @@ impl Index {
             gate_of,
             opens,
             depths,
+            pending: BTreeSet::new(),
             ready: BTreeSet::new(),
             active: BTreeSet::new(),
             timers: BTreeSet::new(),
@@ -175,10 +181,18 @@ impl Index {
     fn leave(&mut self, num: SheetNo, old: &SheetState) {
         *self.counts.slot(old) -= 1;
         match old {
-            SheetState::Pending => _ = self.ready.remove(&num),
+            SheetState::Pending => {
+                self.pending.remove(&num);
+                self.ready.remove(&num);
+            }
             SheetState::Dispatched(_) | SheetState::InProgress(_) => _ = self.active.remove(&num),
             SheetState::Waiting { until } | SheetState::RetryScheduled { until } => {
                 self.timers.remove(&(until.mono, num));
+            }
+            SheetState::Fermata(question) => {
+                if let Some(until) = question.deadline {
+                    self.timers.remove(&(until.mono, num));
+                }
             }
             SheetState::Completed { .. }
             | SheetState::Failed { .. }
@@ -191,6 +205,7 @@ impl Index {
         *self.counts.slot(new) += 1;
         match new {
             SheetState::Pending => {
+                self.pending.insert(num);
                 if self.gates[self.gate_of[num.index()] as usize].open == 0 {
                     self.ready.insert(num);
                 }
@@ -198,6 +213,11 @@ impl Index {
             SheetState::Dispatched(_) | SheetState::InProgress(_) => _ = self.active.insert(num),
             SheetState::Waiting { until } | SheetState::RetryScheduled { until } => {
                 self.timers.insert((until.mono, num));
+            }
+            SheetState::Fermata(question) => {
+                if let Some(until) = question.deadline {
+                    self.timers.insert((until.mono, num));
+                }
             }
             SheetState::Completed { .. }
             | SheetState::Failed { .. }

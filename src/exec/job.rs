@@ -1,11 +1,14 @@
 //! The job as a whole: its state, its flags, its clock and its totals.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{EndReason, JobStatus, PauseFlag};
+use super::{EndReason, Evidence, HookResult, JobStatus, PauseFlag, SetUp};
+use crate::classify::ErrorCode;
+use crate::ids::SheetNo;
 use crate::time::{Deadline, Now, Wall};
 
 /// What a job knows beyond its sheets.
@@ -55,6 +58,130 @@ pub struct JobLedger {
     pub quota_waits: u64,
     /// Times that a sheet was started while none ran.
     pub waves: u64,
+    /// Code of [`Self::error`], when it is not that of a sheet.
+    pub error_code: Option<ErrorCode>,
+    /// What was done before the first sheet.
+    pub set_up: Option<SetUp>,
+    /// Run for which that was done last; 0 = none.
+    pub set_up_epoch: u32,
+    /// What came of the hooks, in order. The last one may still run.
+    pub hook_results: Vec<HookResult>,
+    /// What all attempts have spent, those of dropped sheets included.
+    pub spent: Spent,
+    /// The same per instrument, by name.
+    pub instruments: BTreeMap<Arc<str>, Spent>,
+    /// Shares of a budget in percent that were remarked in this run.
+    pub budget_remarks: Vec<u32>,
+    /// Where the job stands after its sheets.
+    pub finishing: Option<Finishing>,
+    /// Sheets completed in this run.
+    pub completed_in_run: u32,
+    /// The newest remarks for people, oldest first.
+    pub remarks: Vec<Remark>,
+    /// Sheets that have cost anything.
+    pub sheets_charged: u32,
+    /// A failed job is being recovered.
+    pub recovery: Option<Recovery>,
+    /// The checkpoint of the score that it is paused at.
+    pub checkpoint: Option<AtCheckpoint>,
+}
+
+/// A failed job whose rules are checked again.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Recovery {
+    /// Sheets that passed.
+    pub recovered: u32,
+    /// The job's error so far.
+    pub error: Option<String>,
+    /// Its code.
+    pub code: Option<ErrorCode>,
+}
+
+/// A checkpoint of the score at which a person is asked.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AtCheckpoint {
+    /// Before which sheet.
+    pub sheet: SheetNo,
+    /// Its name in the score.
+    pub name: String,
+    /// What is asked.
+    pub message: String,
+}
+
+/// What attempts have used up.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Spent {
+    /// Attempts.
+    pub attempts: u32,
+    /// Micro-dollars, of the attempts whose price is known.
+    pub cost_micro: u64,
+    /// Attempts that ran a program whose price is not known.
+    pub unpriced: u32,
+    /// Lowest confidence of any attempt, 0-1; 1 without attempts.
+    pub confidence: f64,
+    /// Input tokens.
+    pub input_tokens: u64,
+    /// Output tokens.
+    pub output_tokens: u64,
+}
+
+/// Where a job stands after its sheets.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Finishing {
+    /// Some sheet did not succeed, or the job failed as a whole.
+    pub failed: bool,
+    /// The job's error.
+    pub error: Option<String>,
+    /// Code of the job's error, when it is not that of a sheet.
+    pub code: Option<ErrorCode>,
+    /// Position of the hook that runs, or is next.
+    pub hook: usize,
+    /// It is begun; its result is the last one of [`JobLedger::hook_results`] and still open.
+    pub running: bool,
+    /// A person has agreed to it.
+    pub confirmed: bool,
+    /// The wait before it has begun; [`JobState::hold`] says until when.
+    pub cooled: bool,
+}
+
+/// Something about a job that people should know and that is no error.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Remark {
+    /// When.
+    pub at: Wall,
+    /// Of which sheet; `None` = of the job.
+    pub sheet: Option<SheetNo>,
+    /// One line.
+    pub message: String,
+}
+
+impl Spent {
+    /// Adds one attempt.
+    pub(super) fn add(&mut self, evidence: &Evidence) {
+        self.attempts += 1;
+        match evidence.cost_micro {
+            Some(cost) => self.cost_micro = self.cost_micro.saturating_add(cost),
+            None => self.unpriced += 1,
+        }
+        self.confidence = self.confidence.min(evidence.cost_confidence.clamp(0.0, 1.0));
+        self.input_tokens = self.input_tokens.saturating_add(evidence.input_tokens.unwrap_or(0));
+        self.output_tokens = self.output_tokens.saturating_add(evidence.output_tokens.unwrap_or(0));
+    }
+
+    /// Input and output tokens.
+    #[must_use]
+    pub const fn tokens(&self) -> u64 {
+        self.input_tokens.saturating_add(self.output_tokens)
+    }
+}
+
+impl Default for Spent {
+    fn default() -> Self {
+        Self { attempts: 0, cost_micro: 0, unpriced: 0, confidence: 1.0, input_tokens: 0, output_tokens: 0 }
+    }
 }
 
 impl Default for JobLedger {
@@ -73,6 +200,19 @@ impl Default for JobLedger {
             rate_limit_waits: 0,
             quota_waits: 0,
             waves: 0,
+            error_code: None,
+            set_up: None,
+            set_up_epoch: 0,
+            hook_results: Vec::new(),
+            spent: Spent::default(),
+            instruments: BTreeMap::new(),
+            budget_remarks: Vec::new(),
+            finishing: None,
+            completed_in_run: 0,
+            remarks: Vec::new(),
+            sheets_charged: 0,
+            recovery: None,
+            checkpoint: None,
         }
     }
 }
@@ -132,13 +272,22 @@ impl JobState {
     }
 }
 
+impl JobLedger {
+    /// Hooks of the present run that failed.
+    #[must_use]
+    pub fn failed_hooks(&self) -> usize {
+        let failed = |result: &&HookResult| result.epoch == self.run_epoch && result.success == Some(false);
+        self.hook_results.iter().filter(failed).count()
+    }
+}
+
 impl JobStatus {
     /// Ended; only a resume changes it.
     #[must_use]
     pub const fn is_terminal(self) -> bool {
         match self {
             Self::Completed | Self::Failed | Self::Cancelled => true,
-            Self::Queued | Self::Running | Self::Paused => false,
+            Self::Queued | Self::Running | Self::Paused | Self::Finishing | Self::PausedAtChain => false,
         }
     }
 
@@ -149,6 +298,8 @@ impl JobStatus {
             Self::Queued => "queued",
             Self::Running => "running",
             Self::Paused => "paused",
+            Self::Finishing => "finishing",
+            Self::PausedAtChain => "paused_at_chain",
             Self::Completed => "completed",
             Self::Failed => "failed",
             Self::Cancelled => "cancelled",
@@ -162,6 +313,9 @@ impl PauseFlag {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::User => "user",
+            Self::Cost => "cost",
+            Self::Escalation => "escalation",
+            Self::Checkpoint => "checkpoint",
             Self::Pressure => "pressure",
             Self::Shutdown => "shutdown",
         }

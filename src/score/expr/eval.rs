@@ -2,10 +2,10 @@
 
 use std::cmp::Ordering;
 
-use super::{Function, Op, Sign, Term, Trailer};
+use super::{Function, Names, Op, Sign, Term, Trailer};
 use crate::score::value::{Key, Value};
 
-type Lookup<'a> = &'a dyn Fn(&str) -> Option<Value>;
+type Lookup<'a> = &'a dyn Names;
 
 pub(super) fn eval(term: &Term, lookup: Lookup<'_>) -> Result<Value, String> {
     match term {
@@ -40,13 +40,32 @@ pub(super) fn eval(term: &Term, lookup: Lookup<'_>) -> Result<Value, String> {
             call(*function, values?)
         }
         Term::Name(name, trailers) => {
-            let mut value = lookup(name).ok_or_else(|| format!("unknown name `{name}`"))?;
-            for trailer in trailers {
+            let (mut value, rest) = begin(name, trailers, lookup)?;
+            for trailer in rest {
                 value = follow(&value, trailer, lookup)?;
             }
             Ok(value)
         }
     }
+}
+
+/// A name with its first step, and the steps that are left. The key of `sheets[3]` and `sheets.get(3)` is evaluated
+/// once, whether the names know how to take the step at once or not.
+fn begin<'t>(
+    name: &str,
+    trailers: &'t [Trailer],
+    lookup: Lookup<'_>,
+) -> Result<(Value, &'t [Trailer]), String> {
+    let whole = || lookup.value(name).ok_or_else(|| format!("unknown name `{name}`"));
+    let Some((first @ (Trailer::Index(term) | Trailer::Get(term, _)), rest)) = trailers.split_first() else {
+        return Ok((whole()?, trailers));
+    };
+    let key = eval(term, lookup)?;
+    let found = match lookup.entry(name, &key) {
+        Some(found) => found,
+        None => item(&whole()?, &key)?,
+    };
+    Ok((taken(found, &key, first, lookup)?, rest))
 }
 
 /// `or` gives the first true value, `and` the first false one, else the last.
@@ -61,10 +80,16 @@ fn short_circuit(terms: &[Term], until: bool, lookup: Lookup<'_>) -> Result<Valu
     Ok(last)
 }
 
+/// Longest text that `+` makes, bytes: a long sum must not copy without end.
+const MAX_TEXT: usize = 256 * 1024;
+
 const TOO_LARGE: &str = "the number is too large";
 
 fn calculate(left: &Value, sign: Sign, right: &Value) -> Result<Value, String> {
     if let (Value::Str(a), Sign::Plus, Value::Str(b)) = (left, sign, right) {
+        if a.len() + b.len() > MAX_TEXT {
+            return Err(format!("the joined text is longer than {MAX_TEXT} bytes"));
+        }
         return Ok(Value::Str(format!("{a}{b}")));
     }
     if let (Some(a), Some(b)) = (integer(left), integer(right))
@@ -190,16 +215,26 @@ fn follow(value: &Value, trailer: &Trailer, lookup: Lookup<'_>) -> Result<Value,
         },
         Trailer::Index(term) => {
             let key = eval(term, lookup)?;
-            item(value, &key)?.ok_or_else(|| match &key {
-                Value::Int(number) => format!("no key {number}"),
-                Value::Str(text) => format!("no key `{text}`"),
-                other => format!("no such key ({})", type_name(other)),
-            })
+            taken(item(value, &key)?, &key, trailer, lookup)
         }
-        Trailer::Get(term, default) => match item(value, &eval(term, lookup)?)? {
-            Some(found) => Ok(found),
-            None => default.as_ref().map_or(Ok(Value::Null), |term| eval(term, lookup)),
-        },
+        Trailer::Get(term, _) => {
+            let key = eval(term, lookup)?;
+            taken(item(value, &key)?, &key, trailer, lookup)
+        }
+    }
+}
+
+/// What an index or a `get` gives when the entry is there, and when it is not.
+fn taken(found: Option<Value>, key: &Value, by: &Trailer, lookup: Lookup<'_>) -> Result<Value, String> {
+    match (found, by) {
+        (Some(found), _) => Ok(found),
+        (None, Trailer::Get(_, Some(default))) => eval(default, lookup),
+        (None, Trailer::Get(_, None)) => Ok(Value::Null),
+        (None, Trailer::Index(_) | Trailer::Attribute(_)) => Err(match key {
+            Value::Int(number) => format!("no key {number}"),
+            Value::Str(text) => format!("no key `{text}`"),
+            other => format!("no such key ({})", type_name(other)),
+        }),
     }
 }
 
