@@ -103,7 +103,7 @@ pub(crate) fn inspect(source: &Source) -> Inspected {
         Ok(root) => root,
         Err(error) => {
             let advice = syntax::advice(&error, &source.text);
-            let moved = (advice.line, advice.column) != (error.line, error.column);
+            let moved = advice.line != error.line;
             let noticed = if moved { format!(" (noticed at line {})", error.line) } else { String::new() };
             let (line, column) = (advice.line, advice.column);
             let message =

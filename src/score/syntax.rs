@@ -230,8 +230,20 @@ impl<'a> Looker<'a> {
         };
         let line = self.line(row);
         let place = (row, indent_of(line).chars().count() + 1);
+        let content = line.trim();
+        let word =
+            |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
         let hint = match self.above(row).filter(|above| is_block(self.line(*above))) {
             Some(above) => format!("indent the text deeper than the key on line {above}"),
+            None if content.split_once(':').is_some_and(|(name, _)| word(name)) => {
+                let (name, value) = content.split_once(':').unwrap_or((content, ""));
+                format!("a colon needs a space after it: `{name}: {}`", value.trim())
+            }
+            None if content.split_whitespace().count() == 2
+                && content.split(' ').next().is_some_and(word) =>
+            {
+                format!("a colon is missing: `{}`", content.replacen(' ', ": ", 1))
+            }
             None => {
                 "this line has no `key: value`; text that goes on from the line above must be indented deeper"
                     .to_owned()

@@ -77,6 +77,19 @@ pub fn undeclared(template: &str) -> Vec<String> {
     names
 }
 
+/// The first filter that a template names and that does not exist, with its line; also where it is not reached.
+#[must_use]
+pub fn unknown_filter(template: &str) -> Option<(String, usize)> {
+    let missing = |name: &str| {
+        let probe = strict().render_str(&format!("{{{{ 0 | {name} }}}}"), ());
+        probe.err().is_some_and(|error| error.kind() == ErrorKind::UnknownFilter)
+    };
+    let template = prepared(template).ok()?;
+    let found = nesting::filters(&template);
+    let (name, line) = found.into_iter().find(|(name, _)| !FILTERS.contains(name) && missing(name))?;
+    Some((name.to_owned(), line))
+}
+
 /// Renders one template with several sets of variables, as [`render`] does; it is compiled once.
 pub fn render_each(
     template: &str,
@@ -121,9 +134,13 @@ fn fill(compiled: &Template<'_, '_>, length: usize, vars: &Vars) -> Result<Strin
 fn prepared(template: &str) -> Result<String, RenderError> {
     let text = template.replace("\r\n", "\n").replace('\r', "\n");
     match nesting::too_deep(&text) {
-        Some(line) => {
-            let message =
-                "an expression or a block is nested too deeply: split it with `{% set %}`".to_owned();
+        Some((line, open)) => {
+            let message = if open {
+                "template syntax error: a `{{` or `{%` that begins here is never closed: unexpected end of its text"
+            } else {
+                "an expression or a block is nested too deeply: split it with `{% set %}`"
+            };
+            let message = message.to_owned();
             Err(RenderError { message, line: Some(line) })
         }
         None => Ok(text),

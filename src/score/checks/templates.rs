@@ -126,6 +126,16 @@ pub(super) fn rendering(subject: &Subject<'_>, report: &mut Report) {
         };
         report.rendered.push(Rendered { sheet: sheet.num, body });
     }
+    // A filter in a branch that no sheet reaches now, but may with other outputs of earlier sheets.
+    if let Some((name, line)) = template::unknown_filter(text)
+        && !wrong.keys().any(|(_, message)| message.contains(&format!("filter {name} is unknown")))
+    {
+        let cause = format!("filter {name} is unknown");
+        let hint = advice::of_rendering(&cause, |_| None).unwrap_or_default();
+        let path = path(subject);
+        let message = format!("Template does not render where this is reached: {cause}");
+        add(subject, report, Issue::error("V217", path, message).hint(hint), Some(line), &name);
+    }
     for (error, numbers) in wrong.into_values() {
         let (cause, advice) = error
             .message

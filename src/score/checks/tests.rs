@@ -414,6 +414,14 @@ const CASES: &[Case] = &[
         "Did you mean 'upper'?",
     ),
     (
+        "prompt:\n  template: |\n    {% if previous_outputs == 5 %}\n    {{ 'a' | truncatee(3) }}{% endif %}",
+        "V217",
+        Error,
+        (4, 14),
+        "where this is reached: filter truncatee is unknown",
+        "Did you mean 'truncate'?",
+    ),
+    (
         "prompt:\n  variables: {d: {alpha: 1}}\n  template: |\n    {{ d.alpa }}",
         "V217",
         Error,
