@@ -59,6 +59,8 @@ pub(crate) struct Submission {
     pub(crate) earlier: Option<Box<StoredJob>>,
     /// Said to the client when the job is accepted.
     pub(crate) remark: Option<String>,
+    /// What is doubtful about the score.
+    pub(crate) warnings: Vec<crate::score::Issue>,
 }
 
 /// A job to go on with.

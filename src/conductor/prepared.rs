@@ -59,6 +59,11 @@ impl Prepared {
         let loaded = score::load(&snapshot.source);
         let Some(score) = loaded.score else { return Err(loaded.issues) };
         let plan = plan::expand(&score, &snapshot.overrides)?;
+        Ok(Self::assemble(snapshot, score, plan, registry))
+    }
+
+    /// Puts together what was loaded and expanded before.
+    pub(crate) fn assemble(snapshot: Snapshot, score: Score, plan: Plan, registry: &Registry) -> Self {
         let mut profiles = BTreeMap::new();
         for sheet in &plan.sheets {
             for choice in std::iter::once(&sheet.instrument).chain(&sheet.fallbacks) {
@@ -72,7 +77,7 @@ impl Prepared {
         let workspace = snapshot.overrides.workspace.clone().unwrap_or_else(|| score.workspace.clone());
         let spec = Arc::new(job_spec(&score, &plan, &snapshot, &profiles));
         let place = super::workspaces::real_path(&workspace);
-        Ok(Self { snapshot, score, plan, spec, workspace, place, profiles })
+        Self { snapshot, score, plan, spec, workspace, place, profiles }
     }
 }
 

@@ -10,7 +10,7 @@ mod files;
 use crate::instrument::Registry;
 use crate::plan::{self, Overrides, Plan};
 use crate::score::checks::{self, Facts, Instruments, Rendered, Subject};
-use crate::score::{Issue, Score, Source};
+use crate::score::{Issue, Score, Severity, Source};
 
 /// What was found about a score.
 #[derive(Debug, Default)]
@@ -50,6 +50,37 @@ pub fn check(source: &Source, overrides: &Overrides, registry: &Registry) -> Fin
     findings.score = inspected.score;
     checks::sort(&mut findings.issues);
     findings
+}
+
+/// A score that may run.
+#[derive(Debug)]
+pub struct Admitted {
+    /// The score.
+    pub score: Score,
+    /// Its sheets.
+    pub plan: Plan,
+    /// What is doubtful about it.
+    pub warnings: Vec<Issue>,
+}
+
+/// Looks at a score that is to run: what [`check`] calls an error refuses it, all errors at once.
+/// That the workspace can be made (V002) is left to the caller, who may make it or another one.
+///
+/// # Errors
+/// All errors, with places and advice.
+pub fn admit(source: &Source, overrides: &Overrides, registry: &Registry) -> Result<Admitted, Vec<Issue>> {
+    let Findings { mut issues, score, plan, .. } = check(source, overrides, registry);
+    issues.retain(|issue| issue.code != "V002");
+    match (score, plan) {
+        (Some(score), Some(plan)) if !issues.iter().any(Issue::is_error) => {
+            issues.retain(|issue| issue.severity == Severity::Warning);
+            Ok(Admitted { score, plan, warnings: issues })
+        }
+        _ => {
+            issues.retain(Issue::is_error);
+            Err(issues)
+        }
+    }
 }
 
 fn look(subject: &Subject<'_>, findings: &mut Findings) {

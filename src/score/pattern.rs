@@ -12,6 +12,20 @@ pub fn compile(pattern: &str) -> Result<Regex, String> {
     build(pattern, false)
 }
 
+/// Whether [`compile`] takes a pattern, without the work of compiling when that cannot fail: reading it is enough for
+/// a short one without counted repetitions, which never becomes too large.
+///
+/// # Errors
+/// As [`compile`].
+pub fn check(pattern: &str) -> Result<(), String> {
+    let small = pattern.len() <= 64 && !pattern.contains('{');
+    let reads = || {
+        let mut parser = regex_syntax::ParserBuilder::new().multi_line(true).build();
+        parser.parse(&translated(pattern)).is_ok()
+    };
+    if small && reads() { Ok(()) } else { compile(pattern).map(drop) }
+}
+
 /// As [`compile`], without regard to case.
 ///
 /// # Errors
@@ -47,6 +61,8 @@ pub(super) fn advice(pattern: &str) -> &'static str {
     let why = compile(pattern).err().unwrap_or_default();
     if why.contains("look-around") {
         "match the text itself and check the rest with a second rule, or use command_succeeds with grep -P"
+    } else if why.contains("size limit") || why.contains("too large") {
+        "repeat less: `{1,20}` instead of `{1,1000}`, `\\S` instead of `\\w`; content_contains needs no pattern at all"
     } else if why.contains("repetition") {
         "`*`, `+`, `?` and `{n}` repeat what stands before them: write `\\*` for the character itself"
     } else if why.contains("group") || why.contains("parenthes") {
@@ -64,6 +80,33 @@ pub(super) fn advice(pattern: &str) -> &'static str {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn checking_says_what_compiling_says() {
+        for pattern in [
+            "a",
+            "(",
+            "[a",
+            "a**",
+            "*a",
+            r"a\",
+            r"(?P<n>x)\Z",
+            "(?=a)",
+            r"(a)\1",
+            r"\w+@\d",
+            "(?i)x|y$",
+            "a{2}",
+            r"(\w{1,1000}){1,1000}",
+            r"\p{Greek}",
+            r"\p{Nope}",
+            "(?x) a # b",
+            r"\xff",
+            r"(?-u)\xff",
+            r"\w\w\w\w\w\w\w\w\w\w\w\w\w\w\w\w\w\w\w\w\w\w\w\w\w\w\w\w\w\w\w\w",
+        ] {
+            assert_eq!(check(pattern), compile(pattern).map(drop), "{pattern}");
+        }
+    }
 
     #[test]
     fn patterns_of_python() {
