@@ -54,6 +54,8 @@ pub struct Seen<'a> {
     pub stderr_tail: &'a str,
     /// The error message in its structured output.
     pub extracted_error: Option<&'a str>,
+    /// The code that our own program (of an instrument of kind http) gives its failure.
+    pub reported: Option<ErrorCode>,
     /// stdout had the structure that the profile promises; false for plain text.
     pub structured: bool,
     /// An event that reports a rate limit.
@@ -202,6 +204,9 @@ fn last_lines(text: &str) -> String {
 
 /// Everything that is known to be wrong, in the order it was found. Never empty.
 fn findings(seen: &Seen<'_>, text: &Statement) -> Vec<Finding> {
+    if let Some(code) = seen.reported {
+        return vec![Finding::new(code, text.line(seen))];
+    }
     let mut found = structured::errors(seen.stdout_tail, seen.stderr_tail);
     if let Some(number) = seen.signal {
         found.push(exit::signal(number, seen));

@@ -31,6 +31,7 @@ fn judged(end: &str, stdout: &str, stderr: &str, patterns: &Patterns, structured
         stdout_tail: stdout,
         stderr_tail: stderr,
         extracted_error: None,
+        reported: None,
         structured,
         rate_limit_event: None,
         patterns,
@@ -197,7 +198,7 @@ proptest! {
         let patterns = agent();
         let seen = Seen {
             exit_code: code, signal, killed_by: None, spawn_error: None, oom_killed: false,
-            stdout_tail: &stdout, stderr_tail: &stderr, extracted_error: Some(&stdout), structured: false,
+            stdout_tail: &stdout, stderr_tail: &stderr, extracted_error: Some(&stdout), reported: None, structured: false,
             rate_limit_event: None, patterns: &patterns, score_patterns: &[], now: &now,
         };
         match classify(&seen) {

@@ -251,6 +251,7 @@ impl Builder {
             sched: Scheduler::new(scheduler_limits(&config)),
             failures: pressure::FailureWindow::default(),
             audience: Audience::new(net.clone(), self.subscribers),
+            notifier: crate::notify::Notifier::new(guard_program.clone(), config.workers.side as usize),
             timers: BTreeSet::new(),
             dispatch_at: None,
             shed: super::shed::Shedding::default(),

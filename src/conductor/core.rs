@@ -66,6 +66,7 @@ pub(crate) struct Core {
     pub(super) sched: Scheduler,
     pub(super) failures: FailureWindow,
     pub(super) audience: Audience,
+    pub(super) notifier: crate::notify::Notifier,
     pub(super) timers: BTreeSet<(Mono, Timer)>,
     /// When the scheduler wants to be asked again.
     pub(super) dispatch_at: Option<Mono>,
@@ -105,6 +106,8 @@ pub(super) enum Timer {
     StopDeadline,
     /// Something that is shown (failure rate, rate limits) is over by now.
     Figures,
+    /// A notification can be sent. Nothing is done then: every turn looks.
+    Notices,
 }
 
 /// A stop that was asked for.
@@ -226,6 +229,7 @@ impl Core {
                 self.adopted_over(now, &key, found, taken);
             }
             Woken::Event(Event::Swept(key, alive)) => self.swept(now, &key, &alive),
+            Woken::Event(Event::Notified(delivery, outcome)) => self.notified(now, &delivery, &outcome),
             Woken::Event(Event::Stop { graceful }) => self.stop(now, graceful),
             Woken::Pressure(reading) => self.pressure_changed(now, &reading),
             Woken::Net(net::Event::StreamClosed(conn)) => Audience::left(conn, &mut self.jobs),
@@ -251,6 +255,7 @@ impl Core {
                 Timer::Relief => self.relieve(now),
                 Timer::StopDeadline => self.stop_deadline(now),
                 Timer::Figures => self.publish_figures(now),
+                Timer::Notices => (),
             }
         }
     }
@@ -390,7 +395,9 @@ impl Woken {
                 | Event::AdoptedOver(key, _)
                 | Event::Swept(key, _),
             ) => Some(&key.job),
-            Self::Event(Event::Command(..) | Event::Stop { .. }) | Self::Pressure(_) | Self::Net(_) => None,
+            Self::Event(Event::Command(..) | Event::Notified(..) | Event::Stop { .. })
+            | Self::Pressure(_)
+            | Self::Net(_) => None,
         }
     }
 
@@ -401,6 +408,7 @@ impl Woken {
             Self::Event(Event::Reported(..)) => "reported",
             Self::Event(Event::AdoptedOver(..)) => "adopted_over",
             Self::Event(Event::Swept(..)) => "swept",
+            Self::Event(Event::Notified(..)) => "notified",
             Self::Event(Event::Stop { .. }) => "stop",
             Self::Pressure(_) => "pressure",
             Self::Net(_) => "net",

@@ -15,6 +15,7 @@ mod exchange;
 mod flush;
 mod live;
 mod messages;
+mod notices;
 mod prepared;
 mod recover;
 mod registry;

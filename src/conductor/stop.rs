@@ -68,12 +68,15 @@ impl Core {
         if stopping.give_up.is_some_and(|due| due <= self.clock.now().mono) {
             return true;
         }
-        let at_rest = |live: &super::live::Live| live.running.is_empty() && live.dirty.is_clean();
-        self.jobs.values().all(at_rest)
+        self.is_at_rest() && self.notifier.is_flushed(self.clock.now())
     }
 
     /// Last words: streams end, answers leave.
     pub(super) fn finish(mut self) {
+        let untold = self.notifier.abandon();
+        if untold > 0 {
+            log::warn!("notify.abandoned count={untold}");
+        }
         let mut final_answers = Vec::new();
         for live in self.jobs.values_mut() {
             live.watchers.stop_all();

@@ -3,10 +3,12 @@
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::path::DotPath;
 use super::profile::{Format, Output, Profile};
+use crate::classify::ErrorCode;
 use crate::file;
 
 /// Longer lines of a jsonl stream are not parsed.
@@ -25,6 +27,8 @@ pub struct Extracted {
     pub result: String,
     /// The message of a failure.
     pub error: Option<String>,
+    /// Its code, when our own program was the one that failed.
+    pub code: Option<ErrorCode>,
     /// Tokens read.
     pub input_tokens: Option<u64>,
     /// Tokens written.
@@ -40,7 +44,7 @@ pub struct Extracted {
 /// Reads the output of an ended program. `text` forces plain text (the score asks for `output_format: text`).
 #[must_use]
 pub fn extract(profile: &Profile, text: bool, success: bool, stdout: &Path) -> Extracted {
-    let format = if text { Format::Text } else { profile.output.format };
+    let format = if text && profile.http.is_none() { Format::Text } else { profile.output.format };
     match format {
         Format::Text => plain(stdout),
         Format::Json => json(&profile.output, success, stdout),
@@ -91,6 +95,8 @@ fn json(output: &Output, success: bool, stdout: &Path) -> Extracted {
     };
     if !success {
         found.error = error_of(output, &root);
+        let code = output.code_path.as_ref().and_then(|path| path.first(&root));
+        found.code = code.and_then(|code| ErrorCode::deserialize(code).ok());
     }
     let tokens = |path: &Option<DotPath>| {
         let counts: Vec<u64> = path.as_ref()?.all(&root).into_iter().filter_map(count).collect();

@@ -8,6 +8,7 @@
 mod command;
 pub mod environment;
 mod extract;
+mod http;
 mod path;
 mod profile;
 mod registry;
@@ -19,6 +20,7 @@ pub use command::{
 };
 pub use environment::Environment;
 pub use extract::{Extracted, extract};
+pub use http::{Http, HttpSettings};
 pub use path::DotPath;
 pub use profile::{Command, Format, Model, Output, Profile};
 pub use registry::{Registry, Warning};

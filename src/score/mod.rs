@@ -20,6 +20,7 @@ mod instruments;
 mod issue;
 mod learning;
 mod load;
+mod notification;
 pub(crate) mod paths;
 pub mod pattern;
 mod prompt;
@@ -34,7 +35,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-pub use after::{ArchiveNaming, Concert, Hook, HookAction, Isolation, Notification, WorkspaceLifecycle};
+pub use after::{ArchiveNaming, Concert, Hook, HookAction, Isolation, WorkspaceLifecycle};
 pub use control::{
     CircuitBreaker, CostLimits, CrossSheet, DEFAULT_DETECTION_PATTERNS, Parallel, RateLimit, Retry,
     StaleDetection,
@@ -49,6 +50,7 @@ pub use issue::{Issue, Severity};
 pub use learning::{AutoApply, EntropyResponse, ExplorationBudget, Learning};
 pub use load::{Loaded, Source, load, referenced_files};
 pub(crate) use load::{inspect, name as document_name};
+pub use notification::{Address, Channel, Notice, Notification};
 pub use prompt::{Extension, Prompt};
 pub use rules::{Rule, RuleKind};
 pub use sheet::{Condition, Injection, InjectionKind, InjectionSource, Sheet, SkipCommand};

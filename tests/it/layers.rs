@@ -24,7 +24,22 @@ const LAYERS: &[(u8, &[&str])] = &[
             "config",
         ],
     ),
-    (2, &["file", "guard", "process", "instrument", "executor", "validate", "lint", "store", "monitor"]),
+    (
+        2,
+        &[
+            "file",
+            "guard",
+            "process",
+            "instrument",
+            "executor",
+            "validate",
+            "lint",
+            "store",
+            "monitor",
+            "http",
+            "notify",
+        ],
+    ),
     (3, &["worker", "net", "conductor", "client"]),
     (4, &["daemon", "cli"]),
 ];

@@ -17,9 +17,15 @@ mod instruments;
 mod jobs;
 mod language;
 mod layers;
+#[cfg(feature = "http")]
+mod notifications;
 mod pressure;
 mod recovery;
 mod registry;
 mod schema;
+#[cfg(feature = "http")]
+mod server;
+#[cfg(feature = "http")]
+mod services;
 mod validate;
 mod wait;

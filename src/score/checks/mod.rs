@@ -32,6 +32,8 @@ pub struct Facts {
     pub tool_servers: bool,
     /// A configuration of tool servers can be handed to it.
     pub takes_tool_servers: bool,
+    /// It is a service that is reached over HTTP.
+    pub over_http: bool,
 }
 
 /// The instruments that a score may name.

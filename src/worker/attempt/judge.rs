@@ -114,6 +114,7 @@ impl Attempt<'_> {
             stdout_tail: &evidence.stdout_tail,
             stderr_tail: &evidence.stderr_tail,
             extracted_error: extracted.error.as_deref(),
+            reported: extracted.code,
             structured: extracted.structured,
             rate_limit_event: extracted.rate_limit_event.as_deref(),
             patterns: &self.profile.patterns,
