@@ -8,7 +8,8 @@ use ureq::http::{HeaderName, HeaderValue, Uri};
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::{Agent, Body};
 
-use super::address::{check, origin, resolve, same_origin};
+use super::address::{check, origin};
+use super::redirect::{resolve, same_origin};
 use super::{HttpError, MAX_REDIRECTS, Reply, Request, Trouble};
 
 /// Where distributions keep the certificates that they trust.

@@ -15,6 +15,8 @@ mod address;
 mod child;
 #[cfg(feature = "http")]
 mod client;
+#[cfg(feature = "http")]
+mod redirect;
 mod remote;
 mod service;
 

@@ -60,7 +60,7 @@ pub fn notice_of(event: &str) -> Option<Notice> {
         "job.completed" => Notice::JobComplete,
         "job.failed" => Notice::JobFailed,
         "job.paused" => Notice::JobPaused,
-        "job.cost_warning" | "cost.warning" => Notice::CostWarning,
+        "cost.warning" => Notice::CostWarning,
         "sheet.started" => Notice::SheetStart,
         "sheet.completed" => Notice::SheetComplete,
         "sheet.failed" => Notice::SheetFailed,

@@ -302,3 +302,48 @@ fn header(name: &str, at: &At<'_>) -> Option<String> {
     }
     at.label()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Source, load};
+
+    /// Problems of a score with these notifications.
+    fn problems(notifications: &str) -> Vec<String> {
+        let text = format!(
+            "name: x\nsheet: {{size: 1, total_items: 1}}\nprompt: {{template: t}}\nnotifications: {notifications}\n"
+        );
+        let source = Source { text, base: "/base".into(), ..Source::default() };
+        load(&source).issues.iter().map(|issue| format!("{}: {}", issue.path, issue.message)).collect()
+    }
+
+    #[test]
+    fn what_needs_the_network_needs_the_feature() {
+        let all = problems(
+            "[{type: webhook, config: {url: \"https://h/x\"}}, {type: desktop}, {type: command, config: {command: ls}}]",
+        );
+        let refused = all.iter().filter(|text| text.contains("built without the feature `http`")).count();
+        assert_eq!(refused, usize::from(!cfg!(feature = "http")), "{all:?}");
+    }
+
+    #[test]
+    fn settings_that_cannot_work_are_told() {
+        for (notification, part) in [
+            ("{type: command}", "0: Command notification requires 'command' in config"),
+            ("{type: webhook, config: {url: \"ftp://h\"}}", "0.config.url: the address must begin with http"),
+            (
+                "{type: webhook, config: {url: \"http://h\", timeout: 0}}",
+                "0.config.timeout: Input should be greater than 0",
+            ),
+            (
+                "{type: webhook, config: {url: \"http://h\", headers: {\"a b\": c}}}",
+                "a header name consists of",
+            ),
+            ("{type: desktop, on_events: [job_done]}", "0.on_events.0: Input should be"),
+            ("{type: desktop, config: {colour: red}}", "0.config"),
+            ("{type: desktop, config: 3}", "0.config: Input should be a valid mapping"),
+        ] {
+            let all = problems(&format!("[{notification}]"));
+            assert!(all.iter().any(|text| text.contains(part)), "{notification}: {all:?}");
+        }
+    }
+}
