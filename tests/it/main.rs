@@ -14,6 +14,7 @@ mod hostile;
 mod house;
 mod init;
 mod instruments;
+mod isolation;
 mod jobs;
 mod language;
 mod layers;
