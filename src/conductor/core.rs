@@ -70,6 +70,7 @@ pub(crate) struct Core {
     pub(super) shown: Option<(u64, crate::sched::Throttle)>,
     pub(super) failures: FailureWindow,
     pub(super) audience: Audience,
+    pub(super) notifier: crate::notify::Notifier,
     pub(super) timers: BTreeSet<(Mono, Timer)>,
     /// When the scheduler wants to be asked again.
     pub(super) dispatch_at: Option<Mono>,
@@ -113,6 +114,8 @@ pub(super) enum Timer {
     StopDeadline,
     /// Something that is shown (failure rate, rate limits) is over by now.
     Figures,
+    /// A notification can be sent. Nothing is done then: every turn looks.
+    Notices,
 }
 
 /// A stop that was asked for.
@@ -235,6 +238,7 @@ impl Core {
             }
             Woken::Event(Event::AdoptedGone(key, leftovers)) => self.adopted_gone(now, &key, leftovers),
             Woken::Event(Event::Swept(key, alive)) => self.swept(now, &key, &alive),
+            Woken::Event(Event::Notified(delivery, outcome)) => self.notified(now, &delivery, &outcome),
             Woken::Event(Event::Stop { graceful }) => self.stop(now, graceful),
             Woken::Pressure(reading) => self.pressure_changed(now, &reading),
             Woken::Net(net::Event::StreamClosed(conn)) => Audience::left(conn, &mut self.jobs),
@@ -262,6 +266,7 @@ impl Core {
                 Timer::Relief => self.relieve(now),
                 Timer::StopDeadline => self.stop_deadline(now),
                 Timer::Figures => self.publish_figures(now),
+                Timer::Notices => (),
             }
         }
     }
@@ -387,7 +392,9 @@ impl Woken {
                 | Event::AdoptedGone(key, _)
                 | Event::Swept(key, _),
             ) => Some(&key.job),
-            Self::Event(Event::Command(..) | Event::Stop { .. }) | Self::Pressure(_) | Self::Net(_) => None,
+            Self::Event(Event::Command(..) | Event::Notified(..) | Event::Stop { .. })
+            | Self::Pressure(_)
+            | Self::Net(_) => None,
         }
     }
 
@@ -399,6 +406,7 @@ impl Woken {
             Self::Event(Event::AdoptedOver(..)) => "adopted_over",
             Self::Event(Event::AdoptedGone(..)) => "adopted_gone",
             Self::Event(Event::Swept(..)) => "swept",
+            Self::Event(Event::Notified(..)) => "notified",
             Self::Event(Event::Stop { .. }) => "stop",
             Self::Pressure(_) => "pressure",
             Self::Net(_) => "net",

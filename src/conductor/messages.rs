@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::exec::{AttemptReport, Rerun};
 use crate::executor::{Found, Leftovers, Taken};
 use crate::ids::{AttemptKey, JobId};
+use crate::notify::{Delivery, Outcome};
 use crate::rpc::RpcError;
 use crate::store::StoredJob;
 
@@ -27,6 +28,8 @@ pub(crate) enum Event {
     AdoptedGone(AttemptKey, Leftovers),
     /// What an interrupted attempt left behind has been ended, but for these processes.
     Swept(AttemptKey, Vec<u32>),
+    /// A notification was delivered, or not.
+    Notified(Box<Delivery>, Outcome),
     /// Stop, after what runs (`true`) or at once.
     Stop { graceful: bool },
 }

@@ -19,6 +19,7 @@ mod instruments;
 mod leftovers;
 mod live;
 mod messages;
+mod notices;
 mod prepared;
 mod recover;
 mod registry;
