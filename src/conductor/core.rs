@@ -70,6 +70,7 @@ pub(crate) struct Core {
     /// When the scheduler wants to be asked again.
     pub(super) dispatch_at: Option<Mono>,
     pub(super) shed: super::shed::Shedding,
+    pub(super) around: super::around::Around,
     pub(super) stopping: Option<Stopping>,
     /// The end of this turn made room for something that no event will announce.
     pub(super) again: bool,
@@ -97,6 +98,8 @@ pub(super) enum Timer {
     Grace(JobId, AttemptNo),
     /// Try the locks of adopted attempts.
     Adopted,
+    /// Programs and chained jobs of hooks.
+    Around(super::around::Alarm),
     /// Write again what could not be written.
     Registry,
     /// Jobs that were paused for pressure too often have waited long enough.
@@ -226,6 +229,7 @@ impl Core {
                 self.adopted_over(now, &key, found, taken);
             }
             Woken::Event(Event::Swept(key, alive)) => self.swept(now, &key, &alive),
+            Woken::Event(Event::Around(news)) => self.around_news(now, news),
             Woken::Event(Event::Stop { graceful }) => self.stop(now, graceful),
             Woken::Pressure(reading) => self.pressure_changed(now, &reading),
             Woken::Net(net::Event::StreamClosed(conn)) => Audience::left(conn, &mut self.jobs),
@@ -247,6 +251,7 @@ impl Core {
                 Timer::CancelWait(id) => self.cancel_waited(now, &id),
                 Timer::Grace(id, attempt) => self.end_attempt(&id, attempt),
                 Timer::Adopted => self.try_adopted(now),
+                Timer::Around(alarm) => self.around_alarm(now, &alarm),
                 Timer::Registry => self.registry.retry_now(),
                 Timer::Relief => self.relieve(now),
                 Timer::StopDeadline => self.stop_deadline(now),
@@ -294,8 +299,11 @@ impl Core {
                     self.sched.rates_mut().report(now, &on, wait, id, sheet);
                     self.timers.insert((now.mono.after(wait), Timer::Figures));
                 }
+                asked @ (Effect::SetUp | Effect::Hook { .. } | Effect::EndHook) => {
+                    self.around.ask(id, &asked)
+                }
                 // Acted on by the parts that are plugged in here.
-                Effect::Instrument { .. } | Effect::SetUp | Effect::Hook { .. } | Effect::EndHook => (),
+                Effect::Instrument { .. } => (),
                 Effect::Released => self.outbox.released.push(id.clone()),
                 Effect::Event(event) => self.outbox.events.push((id.clone(), event)),
             }
@@ -390,6 +398,7 @@ impl Woken {
                 | Event::AdoptedOver(key, _)
                 | Event::Swept(key, _),
             ) => Some(&key.job),
+            Self::Event(Event::Around(news)) => Some(news.job()),
             Self::Event(Event::Command(..) | Event::Stop { .. }) | Self::Pressure(_) | Self::Net(_) => None,
         }
     }
@@ -401,6 +410,7 @@ impl Woken {
             Self::Event(Event::Reported(..)) => "reported",
             Self::Event(Event::AdoptedOver(..)) => "adopted_over",
             Self::Event(Event::Swept(..)) => "swept",
+            Self::Event(Event::Around(_)) => "around",
             Self::Event(Event::Stop { .. }) => "stop",
             Self::Pressure(_) => "pressure",
             Self::Net(_) => "net",

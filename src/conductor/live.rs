@@ -4,15 +4,17 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::checkpoint::{JobRecord, SheetRecord};
-use crate::exec::{AttemptRecord, EndReason, Ending, Execution, Sheet};
+use crate::exec::{AttemptRecord, EndReason, Ending, Execution, JobStatus, Sheet};
 use crate::executor::{Adopted, Control, Taken};
 use crate::ids::{AttemptNo, JobId, SheetNo, Token};
 use crate::store::{JobRow, StoredJob, Write};
 use crate::time::{Mono, Now};
 use crate::worker::Permit;
 
+use super::around::Chains;
 use super::card::Card;
 use super::exchange::Exchange;
+use super::messages::Submission;
 use super::prepared::Prepared;
 use super::view::JobView;
 use super::watch::Watchers;
@@ -32,6 +34,10 @@ pub(crate) struct Live {
     pub(crate) dirty: Dirty,
     /// The deadline that is in the timer index for this job.
     pub(crate) timer: Option<Mono>,
+    /// What its hooks have submitted.
+    pub(crate) chains: Chains,
+    /// Its next run, when a hook chains it to itself, once its score is read.
+    pub(crate) next: Option<Box<Submission>>,
 }
 
 /// Where an attempt is.
@@ -113,6 +119,8 @@ impl Live {
             cancel_waiters: Vec::new(),
             dirty,
             timer: None,
+            chains: Chains::default(),
+            next: None,
         }
     }
 
@@ -121,7 +129,9 @@ impl Live {
         let (job, sheets) = records(stored)?;
         let card = Arc::new(Card::of_row(&stored.row, prepared.score.parallel.enabled));
         let exec = Execution::restore(Arc::clone(&prepared.spec), job, sheets, now);
-        Ok(Self::new(card, prepared, exec, stored.row.attempt_seq, Dirty::default()))
+        let chains = Chains::of_row(stored.row.held_chain_json.as_deref());
+        let live = Self::new(card, prepared, exec, stored.row.attempt_seq, Dirty::default());
+        Ok(Self { chains, ..live })
     }
 
     /// Goes on with another version of the score. Nothing of the job runs.
@@ -143,6 +153,11 @@ impl Live {
         };
         let attempts = std::mem::take(&mut self.dirty.attempts);
         self.dirty = Dirty { attempts, ..Dirty::everything(self.exec.sheets().len(), earlier) };
+    }
+
+    /// Whether it must stay in memory until its next run is known.
+    pub(crate) fn awaits_next_run(&self) -> bool {
+        self.chains.next.is_some() && self.exec.status() != JobStatus::Cancelled
     }
 
     pub(crate) fn is_over(&self) -> bool {
@@ -260,6 +275,8 @@ impl Live {
         let flags: Vec<&str> = state.pause_flags.iter().map(|flag| flag.as_str()).collect();
         summary.pause_reason = (!flags.is_empty()).then(|| flags.join(","));
         summary.last_event_at = Some(state.ledger.updated);
+        row.request_json = card.origin.encode();
+        row.held_chain_json = self.chains.encode();
         row.attempt_seq = self.attempt_seq;
         row.state_json = Some(self.exec.job_record().encode());
         row

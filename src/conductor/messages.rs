@@ -25,6 +25,8 @@ pub(crate) enum Event {
     AdoptedOver(AttemptKey, Box<(Found, Taken)>),
     /// What an interrupted attempt left behind has been ended, but for these processes.
     Swept(AttemptKey, Vec<u32>),
+    /// Something around the sheets of a job.
+    Around(super::around::News),
     /// Stop, after what runs (`true`) or at once.
     Stop { graceful: bool },
 }

@@ -5,6 +5,7 @@
 //!
 //! Not for: what a job does next (`exec`), which sheet runs first (`sched`), processes (`executor`).
 
+mod around;
 mod builder;
 mod card;
 mod clock;

@@ -94,6 +94,7 @@ impl Core {
             orphaned |= self.recover_attempt(now, &id, record, known, tally);
         }
         self.apply_policy(now, &id, was_active, orphaned, tally);
+        self.recover_next_run(&id);
     }
 
     /// A job whose records cannot be read is failed as it is; its attempts are strays.

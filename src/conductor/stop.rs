@@ -51,6 +51,7 @@ impl Core {
         stopping.ending = true;
         let give_up = now.mono.after(GIVE_UP);
         stopping.give_up = Some(give_up);
+        self.end_around();
         self.arm(give_up, Timer::StopDeadline);
         for id in self.running_jobs() {
             self.step(now, &id, Input::Pause { flag: PauseFlag::Shutdown, now: true });
@@ -69,7 +70,7 @@ impl Core {
             return true;
         }
         let at_rest = |live: &super::live::Live| live.running.is_empty() && live.dirty.is_clean();
-        self.jobs.values().all(at_rest)
+        self.around.is_at_rest() && self.jobs.values().all(at_rest)
     }
 
     /// Last words: streams end, answers leave.
