@@ -53,6 +53,7 @@ impl Core {
                 tally.adopted
             );
         }
+        self.prune_worktrees();
         self.tell_adopted_guards();
         self.view.recovering.store(self.sweeping > 0, Ordering::Release);
     }

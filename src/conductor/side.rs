@@ -1,5 +1,6 @@
 //! Errands of the side lane: what may block and belongs to no attempt's worker.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -38,6 +39,8 @@ pub(crate) enum Errand {
     SetUp(Box<SetUpOrder>),
     /// The end of what a set-up made. May take minutes.
     TearDown(Box<TearDown>),
+    /// What earlier conductors left of worktrees, but for these jobs.
+    Prune(HashSet<JobId>),
 }
 
 /// What every errand of this conductor may need. One per side worker.
@@ -70,6 +73,7 @@ impl Side {
             Errand::ConcertLog(entry) => entry.write(),
             Errand::SetUp(order) => around::set_up(self, &order),
             Errand::TearDown(order) => around::tear_down(self, &order),
+            Errand::Prune(active) => around::prune(self, &active),
         }
     }
 

@@ -59,7 +59,8 @@ impl Core {
     }
 
     fn running_jobs(&self) -> Vec<JobId> {
-        let running = |live: &&super::live::Live| live.exec.status() == JobStatus::Running;
+        let at_work = [JobStatus::Running, JobStatus::Finishing];
+        let running = |live: &&super::live::Live| at_work.contains(&live.exec.status());
         self.jobs.values().filter(running).map(|live| live.id.clone()).collect()
     }
 

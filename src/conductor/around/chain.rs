@@ -207,6 +207,8 @@ impl Core {
     /// The child is in the database, and so is the note of its parent.
     fn accepted(&mut self, now: Now, id: &JobId) {
         let Some(note) = self.jobs.get(id).and_then(|live| live.chains.last.clone()) else { return };
+        let Some(Doing::Chain(chain)) = self.around.doing.get(id) else { return };
+        self.tell_concert(now, &chain.link, note.child.as_str(), "submitted", None);
         let Some(Doing::Chain(chain)) = self.around.doing.get_mut(id) else { return };
         if chain.detached {
             return self.chain_over(now, id, &note, None);
@@ -381,7 +383,6 @@ impl Core {
         });
         live.dirty.job = true;
         self.touched.insert(link.parent.clone());
-        self.tell_concert(now, link, submission.id.as_str(), "submitted", None);
     }
 }
 

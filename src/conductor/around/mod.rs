@@ -46,7 +46,7 @@ pub(crate) use program::{Program, Watched};
 pub(crate) use set_up::SetUpOrder;
 pub(super) use set_up::run as set_up;
 pub(crate) use tear_down::TearDown;
-pub(super) use tear_down::run as tear_down;
+pub(super) use tear_down::{prune, run as tear_down};
 
 use chain::Chain;
 use program::Action;
@@ -373,7 +373,8 @@ impl Core {
                 let place = chain.place;
                 self.hook_over(now, id, place, failure("cancelled"));
             }
-            Some(Doing::SetUp { .. }) | None => (),
+            Some(Doing::SetUp { .. }) => self.end_set_up(now, id),
+            None => (),
         }
     }
 
@@ -399,13 +400,7 @@ impl Core {
     /// A job that is over waits for nothing any more, but for what cannot be taken back.
     pub(super) fn is_left_alone(&self, live: &Live) -> bool {
         match self.around.doing.get(&live.id) {
-            Some(Doing::SetUp { control, .. }) => {
-                if !control.is_cancelled() {
-                    control.cancel();
-                }
-                false
-            }
-            Some(Doing::Program { .. }) => false,
+            Some(Doing::SetUp { .. } | Doing::Program { .. }) => false,
             // Nobody is left to hear of its end.
             Some(Doing::Chain(_)) | None => !live.awaits_next_run(),
         }

@@ -44,6 +44,7 @@ impl Core {
                 _ => return,
             };
             self.note_chained(now, &link, &submission);
+            self.tell_concert(now, &link, id.as_str(), "submitted", None);
             if let Some(live) = self.jobs.get_mut(&id) {
                 live.chains.next = Some(NextRun { link, params });
             }
@@ -73,7 +74,8 @@ impl Core {
             return;
         }
         let reason = answer.map_or_else(|error| error.to_string(), |answer| text(&answer, "message"));
-        if self.stopping.is_some() {
+        if self.stopping.is_some() && !live.is_over() {
+            // The next conductor asks again.
             return;
         }
         log::error!("hook.next_run_lost job_id={} reason={reason:?}", link.parent);
@@ -137,6 +139,8 @@ impl Core {
         );
         let dirty = Dirty::everything(exec.sheets().len(), Earlier::Forgotten);
         self.enlist(Live::new(card, prepared, exec, old.attempt_seq, dirty));
+        // No event will announce that it waits for a permit.
+        self.again = true;
     }
 
     /// The watchers of runs that were followed by the next one learn that theirs is over.
