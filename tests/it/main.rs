@@ -15,6 +15,7 @@ mod hostile;
 mod house;
 mod init;
 mod instruments;
+mod isolation;
 mod jobs;
 mod language;
 mod layers;
