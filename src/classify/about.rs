@@ -4,12 +4,14 @@
 use super::ErrorCode;
 
 impl ErrorCode {
-    /// Reads a code as people write it: `E101`, `e101`, `101`.
+    /// Reads a code as people write it: `E101`, `e101`, `101`, `RATE_LIMIT_API`.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
         let digits = text.strip_prefix(['E', 'e']).unwrap_or(text);
-        Self::ALL.into_iter().find(|code| code.to_string()[1..] == *digits)
+        let is_it =
+            |code: &Self| code.to_string()[1..] == *digits || code.meaning().name.eq_ignore_ascii_case(text);
+        Self::ALL.into_iter().find(is_it)
     }
 
     /// What has happened, one or two sentences.
@@ -96,6 +98,7 @@ mod tests {
         }
         assert_eq!(ErrorCode::parse(" e101 "), Some(ErrorCode::E101));
         assert_eq!(ErrorCode::parse("101"), Some(ErrorCode::E101));
+        assert_eq!(ErrorCode::parse("rate_limit_api"), Some(ErrorCode::E101));
         for wrong in ["", "E", "E1", "E1011", "EE101", "V101"] {
             assert_eq!(ErrorCode::parse(wrong), None, "{wrong}");
         }

@@ -85,12 +85,30 @@ fn all(cx: &Context) -> Done {
 }
 
 fn unknown(written: &str) -> Failure {
-    let codes: Vec<String> = ErrorCode::ALL.iter().map(ToString::to_string).collect();
-    let near = near_names(written, codes.iter().map(String::as_str));
+    let near = near(written);
     let failure = Failure::usage(format!("There is no error code `{}`", format::clean(written)));
     let failure =
         if near.is_empty() { failure } else { failure.hint(format!("Did you mean {}?", near.join(", "))) };
     failure.hint("All codes: mozart explain").with("similar", near)
+}
+
+/// Codes whose number is close to what was written, of the same kind first; else names that look like it.
+fn near(written: &str) -> Vec<String> {
+    let number: Option<i64> = written.trim().trim_start_matches(['E', 'e']).parse().ok();
+    if let Some(number) = number.filter(|number| (0..1000).contains(number)) {
+        let distance = |code: &ErrorCode| {
+            let other: i64 = code.to_string()[1..].parse().unwrap_or(i64::MAX);
+            (other / 100 != number / 100, (other - number).abs())
+        };
+        let mut codes = ErrorCode::ALL.to_vec();
+        codes.sort_by_key(distance);
+        return codes.into_iter().take(3).map(|code| code.to_string()).collect();
+    }
+    near_names(written, ErrorCode::ALL.iter().map(|code| code.meaning().name))
+        .iter()
+        .filter_map(|name| ErrorCode::ALL.into_iter().find(|code| code.meaning().name == name))
+        .map(|code| code.to_string())
+        .collect()
 }
 
 /// The one document of a code.

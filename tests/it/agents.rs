@@ -295,3 +295,42 @@ fn a_prompt_that_its_model_cannot_take_is_not_sent() {
     assert!(message.contains("model `small` of instrument `actor` takes 60"), "{message}");
     assert!(!house.work("play/ran").exists());
 }
+
+#[test]
+fn a_stream_that_spends_too_much_is_ended_and_says_which_limit_to_raise() {
+    let script = r#"
+echo '{"type": "turn", "in": 900, "out": 80}'
+echo '{"type": "turn", "in": 30, "out": 1}'
+sleep 1000
+"#;
+    let limit = "cost_limits: {max_tokens_per_sheet: 1000}\n";
+    let (house, sheet) = play(script, JSONL, &format!("{ONE}{QUICK}{limit}"), "failed");
+    counted(&sheet, 1, Some("E007"));
+    let message = sheet["error_message"].as_str().unwrap();
+    assert!(message.contains("1011 tokens and 1000 were left to the sheet"), "{message}");
+    assert!(message.contains("raise `cost_limits.max_tokens_per_sheet`"), "{message}");
+    assert_eq!((&sheet["input_tokens"], &sheet["output_tokens"]), (&json!(930), &json!(81)));
+    house.wait_empty();
+}
+
+#[test]
+fn a_command_says_that_a_sheet_is_not_needed() {
+    let mut house = House::new("");
+    house.agent("actor", "touch ran-$sheet\n", "");
+    house.start();
+    fs::create_dir_all(house.work("play")).unwrap();
+    fs::write(house.work("play/it is there"), "").unwrap();
+    let score = "instrument: actor\nsheet:\n  size: 1\n  total_items: 3\n  skip_when_command:\n\
+                 \x20   1: {command: 'test -e \"{workspace}/it is there\"', description: all there}\n\
+                 \x20   2: {command: 'test -e gone'}\n\
+                 \x20   3: {command: 'sleep 1000', timeout_seconds: 0.3}\nprompt: {template: work}\n";
+    let end = house.play_out("play", score, "completed");
+    let sheets = &end["sheets"];
+    assert_eq!((&sheets["1"]["status"], &sheets["1"]["skip_reason"]), (&json!("skipped"), &json!("command")));
+    assert_eq!(sheets["1"]["attempt_count"], 0, "{end:#}");
+    assert!(!house.work("play/ran-1").exists());
+    assert!(house.work("play/ran-2").exists() && house.work("play/ran-3").exists());
+    let warnings = sheets["3"]["preflight_warnings"].to_string();
+    assert!(warnings.contains("timed out after 0.3 seconds: the sheet runs"), "{warnings}");
+    house.wait_empty();
+}

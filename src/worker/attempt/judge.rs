@@ -102,7 +102,7 @@ impl Attempt<'_> {
         match verdict {
             Verdict::Success => {
                 self.keep_result(&extracted.result);
-                evidence.validations = rules.check(self, snapshot);
+                self.check(rules, snapshot, evidence);
                 self.unless_cut_off(evidence, |evidence| rules::ran(&evidence.validations))
             }
             Verdict::Failed(failure) => self.failed(failure, extracted, rules, snapshot, evidence),
@@ -117,8 +117,18 @@ impl Attempt<'_> {
         }
     }
 
+    /// Checks what must be true after the sheet.
+    pub(super) fn check(&self, rules: &Rules, snapshot: &Snapshot, evidence: &mut Evidence) {
+        evidence.validations = rules.check(self, snapshot);
+        self.ground(evidence);
+    }
+
     /// Ended, when the rules were not given their time.
-    fn unless_cut_off(&self, evidence: &Evidence, outcome: impl FnOnce(&Evidence) -> Outcome) -> Outcome {
+    pub(super) fn unless_cut_off(
+        &self,
+        evidence: &Evidence,
+        outcome: impl FnOnce(&Evidence) -> Outcome,
+    ) -> Outcome {
         if self.control.is_cancelled() && evidence.validations.iter().any(|result| !result.passed) {
             return Outcome::Ended;
         }
@@ -142,7 +152,7 @@ impl Attempt<'_> {
         if !self.prepared.score.retry.accept_if_validated || !ran || rules.is_empty() {
             return Outcome::Failed(failure);
         }
-        evidence.validations = rules.check(self, snapshot);
+        self.check(rules, snapshot, evidence);
         self.unless_cut_off(evidence, |evidence| match rules::ran(&evidence.validations) {
             Outcome::Ran { passed, executed, total } if passed == total && total > 0 => {
                 self.keep_result(&extracted.result);

@@ -3,6 +3,7 @@
 //! A worker never decides about retries; it says what it saw. It reports exactly once, also when it
 //! panics, and gives its job permit back before it does.
 
+mod after;
 mod context;
 mod feedback;
 mod hide;

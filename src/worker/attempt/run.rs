@@ -45,6 +45,12 @@ impl Seen {
 
 impl Attempt<'_> {
     pub(super) fn run(mut self, order: &Order, sheets: &[Arc<Sheet>]) -> AttemptReport {
+        let mut report = self.steps(order, sheets);
+        self.mend(order, &mut report);
+        report
+    }
+
+    fn steps(&mut self, order: &Order, sheets: &[Arc<Sheet>]) -> AttemptReport {
         let mut seen = Seen::default();
         if order.skip_command {
             match self.skip_command() {
@@ -53,8 +59,8 @@ impl Attempt<'_> {
             }
         }
         self.add_context(order, sheets, &mut seen.warnings);
-        let rules = Rules::of(&self);
-        if let Some(failure) = rules.broken(&self) {
+        let rules = Rules::of(self);
+        if let Some(failure) = rules.broken(self) {
             return seen.failed(failure);
         }
         let prompt = match self.prompt(order, &rules, &mut seen) {
@@ -83,7 +89,7 @@ impl Attempt<'_> {
             Err(error) => return seen.failed(refusal(error.code(), error.to_string())),
         };
         seen.warnings.extend(invocation.warnings.iter().cloned());
-        let snapshot = rules.snapshot(&self);
+        let snapshot = rules.snapshot(self);
         let start = || self.start(order, invocation, cwd, &prompt_file, &snapshot);
         let (end, spent) = self.metered(order.left, start);
         seen.spent = spent;
@@ -100,12 +106,10 @@ impl Attempt<'_> {
             return Seen::default().failed(failure);
         }
         let snapshot = if rules.needs_snapshot() { self.last_snapshot() } else { Snapshot::default() };
-        let validations = rules.check(&self, &snapshot);
-        if self.control.is_cancelled() && validations.iter().any(|result| !result.passed) {
-            return ended();
-        }
-        let outcome = rules::ran(&validations);
-        AttemptReport { outcome, evidence: Evidence { validations, ..Evidence::default() } }
+        let mut evidence = Evidence::default();
+        self.check(&rules, &snapshot, &mut evidence);
+        let outcome = self.unless_cut_off(&evidence, |evidence| rules::ran(&evidence.validations));
+        AttemptReport { outcome, evidence }
     }
 
     /// The whole prompt, measured and found acceptable.
@@ -198,30 +202,29 @@ impl Attempt<'_> {
         }
     }
 
-    /// Where the program works; made when it is the workspace.
-    fn working_directory(&self) -> Result<PathBuf, Failure> {
-        let workspace = &self.prepared.workspace;
-        let chosen = [
-            ("working directory", self.choice.config.working_directory.as_ref()),
-            ("git worktree of the job", self.directory.as_ref()),
-        ];
-        // The worktree isolates the whole job: a directory of the instrument outside of it would undo that.
-        let chosen = if self.directory.is_some() { &chosen[1..] } else { &chosen[..] };
-        for (what, dir) in chosen {
-            match dir {
-                Some(dir) if dir.is_dir() => return Ok((*dir).clone()),
-                Some(dir) => {
-                    let message = format!("the {what} {} does not exist or is none", dir.display());
-                    return Err(refusal(ErrorCode::E603, message));
-                }
-                None => (),
-            }
+    /// Where the program works: the worktree of its job, which isolates the whole job, so that a directory of the
+    /// instrument outside of it would undo that; else that directory; else the workspace.
+    pub(super) fn place(&self) -> (&'static str, PathBuf) {
+        match (&self.directory, &self.choice.config.working_directory) {
+            (Some(tree), _) => ("git worktree of the job", tree.clone()),
+            (None, Some(dir)) => ("working directory", dir.clone()),
+            (None, None) => ("workspace", self.prepared.workspace.clone()),
         }
-        std::fs::create_dir_all(workspace).map_err(|error| {
-            let message = format!("cannot create the workspace {}: {error}", workspace.display());
-            refusal(ErrorCode::E601, message)
-        })?;
-        Ok(workspace.clone())
+    }
+
+    /// That directory, there; made when it is the workspace.
+    fn working_directory(&self) -> Result<PathBuf, Failure> {
+        let (what, dir) = self.place();
+        if dir == self.prepared.workspace {
+            std::fs::create_dir_all(&dir).map_err(|error| {
+                let message = format!("cannot create the workspace {}: {error}", dir.display());
+                refusal(ErrorCode::E601, message)
+            })?;
+        } else if !dir.is_dir() {
+            let message = format!("the {what} {} does not exist or is none", dir.display());
+            return Err(refusal(ErrorCode::E603, message));
+        }
+        Ok(dir)
     }
 }
 

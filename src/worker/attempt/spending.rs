@@ -132,28 +132,21 @@ impl Attempt<'_> {
         })
     }
 
-    /// Which limit has been passed, and what to do about it.
+    /// Which limit of the sheet has been passed, and what to do about it.
     fn beyond(&self, left: Left, used: &Reported) -> Option<String> {
-        let limits = &self.prepared.score.cost_limits;
+        let told = |what: &str, spent: String, left: String, key: &str| {
+            format!(
+                "ended at its {what} limit: this attempt has used {spent} and {left} were left to the sheet; \
+                 raise `cost_limits.{key}` and resume the job"
+            )
+        };
         if let (Some(left), Some(spent)) = (left.cost, used.cost_so_far(self.price()))
             && spent > left
         {
-            let key =
-                if limits.max_cost_per_sheet.is_some() { "max_cost_per_sheet" } else { "max_cost_per_job" };
-            let (spent, left) = (cost::shown(spent), cost::shown(left));
-            return Some(format!(
-                "ended at its cost limit: this attempt has cost {spent} and {left} were left; \
-                 raise `cost_limits.{key}` and resume the job"
-            ));
+            return Some(told("cost", cost::shown(spent), cost::shown(left), "max_cost_per_sheet"));
         }
         let (left, spent) = (left.tokens?, used.so_far());
-        let key =
-            if limits.max_tokens_per_sheet.is_some() { "max_tokens_per_sheet" } else { "max_tokens_per_job" };
-        (spent > left).then(|| {
-            format!(
-                "ended at its token limit: this attempt has used {spent} tokens and {left} were left; \
-                 raise `cost_limits.{key}` and resume the job"
-            )
-        })
+        (spent > left)
+            .then(|| told("token", format!("{spent} tokens"), left.to_string(), "max_tokens_per_sheet"))
     }
 }
