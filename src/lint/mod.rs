@@ -4,6 +4,7 @@
 //! there. Reads names and kinds of files only; the texts that loading needs come with the source.
 //! Not for: printing what was found (`cli`), what a conductor refuses at a submission (`conductor`).
 
+mod corpus;
 mod files;
 
 use crate::instrument::Registry;
@@ -54,6 +55,7 @@ pub fn check(source: &Source, overrides: &Overrides, registry: &Registry) -> Fin
 fn look(subject: &Subject<'_>, findings: &mut Findings) {
     let mut report = checks::run(subject);
     checks::run_more(subject, files::CHECKS, &mut report);
+    checks::run_more(subject, corpus::CHECKS, &mut report);
     // Looking at a condition says more about it than that it could not be decided.
     let told =
         |issue: &Issue| report.issues.iter().any(|other| other.code == "V213" && other.path == issue.path);

@@ -7,6 +7,7 @@
 //! condition and regular expression parsed or compiled once.
 
 mod after;
+mod cards;
 pub mod checks;
 mod control;
 pub(crate) mod decode;

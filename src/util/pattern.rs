@@ -57,6 +57,38 @@ fn explain(pattern: &str, error: &regex::Error) -> String {
     format!("pattern `{pattern}` is not a valid regular expression: {last}")
 }
 
+/// A shell pattern (`*`, `?`, `[..]`) over a whole name; `*` matches everything, slashes and leading dots too.
+#[must_use]
+pub fn glob(pattern: &str) -> Option<Regex> {
+    let mut expression = String::from("(?s)^");
+    let mut rest = pattern.chars().peekable();
+    while let Some(c) = rest.next() {
+        match c {
+            '*' => expression.push_str(".*"),
+            '?' => expression.push('.'),
+            '[' => {
+                expression.push('[');
+                if rest.peek() == Some(&'!') {
+                    rest.next();
+                    expression.push('^');
+                }
+                for inner in rest.by_ref() {
+                    if inner == '\\' || inner == '[' || inner == '&' || inner == '~' {
+                        expression.push('\\');
+                    }
+                    expression.push(inner);
+                    if inner == ']' {
+                        break;
+                    }
+                }
+            }
+            c => expression.push_str(&regex::escape(&c.to_string())),
+        }
+    }
+    expression.push('$');
+    Regex::new(&expression).ok()
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]

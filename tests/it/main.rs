@@ -17,6 +17,7 @@ mod hostile;
 mod house;
 mod init;
 mod instruments;
+mod isolation;
 mod jobs;
 mod language;
 mod layers;

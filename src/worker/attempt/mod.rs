@@ -204,6 +204,7 @@ impl<'a> Attempt<'a> {
             choice: self.choice,
             profile: self.profile,
             workspace: &self.prepared.workspace,
+            home: self.worker.ours.get("HOME").map(Path::new),
             thinking_method: self.prepared.snapshot.thinking_method.as_deref(),
             limits: self.worker.limits,
         }

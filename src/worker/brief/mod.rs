@@ -4,7 +4,11 @@
 //! writes nothing.
 
 mod capture;
+mod corpus;
 mod inject;
+mod techniques;
+#[cfg(test)]
+mod tests;
 mod vars;
 
 use std::path::{Path, PathBuf};
@@ -30,6 +34,8 @@ pub(crate) struct Brief<'a> {
     pub(crate) choice: &'a InstrumentChoice,
     pub(crate) profile: &'a Profile,
     pub(crate) workspace: &'a Path,
+    /// The user's home directory, for the documents of techniques.
+    pub(crate) home: Option<&'a Path>,
     /// For scores that have none of their own.
     pub(crate) thinking_method: Option<&'a str>,
     pub(crate) limits: Limits,
@@ -134,6 +140,7 @@ impl Brief<'_> {
             vars.set(name, texts.clone());
         }
         let body = self.body(vars)?;
+        let specs = if raw { Vec::new() } else { self.specs(warnings) };
         let extensions = self.extensions(warnings);
         let workspace = self.workspace.display().to_string();
         let text = assemble(&PromptParts {
@@ -147,7 +154,7 @@ impl Brief<'_> {
             tools: &injected.tools,
             context: &injected.context,
             body: &body,
-            specs: &[],
+            specs: &specs,
             requirements,
             extensions: &extensions,
             previous: round.previous,
@@ -176,10 +183,11 @@ impl Brief<'_> {
     /// How the score wants the instrument to be called.
     pub(crate) fn settings(&self) -> Settings {
         let config = &self.choice.config;
+        let mcp_config = self.tool_servers();
         Settings {
             skip_permissions: config.skip_permissions.unwrap_or(true),
-            disable_mcp: config.disable_mcp.unwrap_or(true),
-            mcp_config: None,
+            disable_mcp: config.disable_mcp.unwrap_or(mcp_config.is_none()),
+            mcp_config,
             allowed_tools: config.allowed_tools.clone().unwrap_or_default(),
             model: config.model.clone(),
             system_prompt_file: config.system_prompt_file.clone(),
