@@ -20,6 +20,7 @@ pub mod util;
 pub mod checkpoint;
 pub mod classify;
 pub mod config;
+pub mod cost;
 pub mod exec;
 pub mod fleet;
 pub mod ndjson;

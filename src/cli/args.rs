@@ -8,8 +8,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::cli::format::parse_duration;
 use crate::cli::style::ColorChoice;
 use crate::cli::{
-    cancel, conductor_status, init, instruments, list, logs, pause, ping, render, restart, resume, run,
-    schema, start, status, stop, validate,
+    cancel, conductor_status, explain, init, instruments, list, logs, pause, ping, render, restart, resume,
+    run, schema, start, status, stop, validate,
 };
 
 const HELP: &str = "\
@@ -36,6 +36,7 @@ Monitoring:
 
 Diagnostics:
   logs              Show the output of sheets, or the conductor's log
+  explain           Say what an error code means and what to do
 
 Conductor:
   start             Start the conductor
@@ -204,6 +205,8 @@ pub(crate) enum Command {
     List(list::Options),
     /// Show the output of sheets, or the conductor's log
     Logs(logs::Options),
+    /// Say what an error code means and what to do
+    Explain(explain::Options),
     /// Start the conductor
     Start(start::Options),
     /// Stop the conductor

@@ -8,6 +8,7 @@ mod cancel;
 mod conductor_status;
 mod context;
 mod early;
+mod explain;
 mod failure;
 mod follow;
 mod format;
@@ -105,6 +106,7 @@ fn dispatch(mozart: Mozart, stage: Stage) -> u8 {
             Command::Status(options) => status::run(&cx, &options),
             Command::List(options) => list::run(&cx, &options),
             Command::Logs(options) => logs::run(&cx, &options),
+            Command::Explain(options) => explain::run(&cx, &options),
             Command::Start(options) => start::run(&cx, &options),
             Command::Stop(options) => stop::run(&cx, &options),
             Command::Restart(options) => restart::run(&cx, &options),

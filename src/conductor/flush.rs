@@ -197,6 +197,7 @@ impl Core {
                 key,
                 prepared: live.prepared.clone(),
                 sheets: live.context(),
+                directory: live.directory(),
                 permit: live.permit.clone(),
                 control,
                 kind: TaskKind::Run(order),

@@ -204,6 +204,12 @@ impl Live {
         fallback.unwrap_or(&plan.instrument).config.kill_grace_seconds.is_none()
     }
 
+    /// Where the programs of its sheets work when it is not the workspace.
+    pub(crate) fn directory(&self) -> Option<std::path::PathBuf> {
+        let tree = self.exec.job().ledger.set_up.as_ref()?.worktree.as_ref()?;
+        Some(tree.path.as_str().into())
+    }
+
     /// The other sheets as a prompt may quote them; empty when the score does not quote any.
     pub(crate) fn context(&self) -> Vec<Arc<Sheet>> {
         if self.prepared.score.cross_sheet.is_some() { self.exec.sheets().to_vec() } else { Vec::new() }

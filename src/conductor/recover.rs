@@ -212,6 +212,7 @@ impl Core {
             key: key.clone(),
             prepared: Arc::clone(&live.prepared),
             sheets: Vec::new(),
+            directory: live.directory(),
             permit: live.permit.clone(),
             control: control.clone(),
             kind: TaskKind::Judge { exit, instrument_index: live.instrument_index(key.sheet), token },

@@ -499,6 +499,8 @@ pub struct Evidence {
     pub cost_confidence: f64,
     /// How the error was found: `structured`, `exit_code`, `regex_fallback`, ...; "" without one.
     pub error_method: String,
+    /// How sure it is that this error is the root of the further ones: 0-1; 0 without an error.
+    pub error_confidence: f64,
     /// What in which stream showed it, redacted, at most 500 characters.
     pub error_evidence: Option<String>,
     /// Other errors seen, after the one that counts.

@@ -1,8 +1,8 @@
 //! Regular expressions of scores and profiles: written for Python, run by the `regex` crate.
 
-use regex::{Regex, RegexBuilder};
+use regex::Regex;
 
-use crate::util::pattern::translated;
+use crate::util::pattern::{Flags, build as compiled};
 
 /// Compiles a pattern: `^` and `$` match at every line, `\Z` is the end of the text.
 ///
@@ -21,18 +21,18 @@ pub fn compile_caseless(pattern: &str) -> Result<Regex, String> {
 }
 
 fn build(pattern: &str, caseless: bool) -> Result<Regex, String> {
-    RegexBuilder::new(&translated(pattern)).multi_line(true).case_insensitive(caseless).build().map_err(
-        |error| {
-            let text = error.to_string();
-            if ["look-around", "backreferences"].iter().any(|what| text.contains(what)) {
-                return "pattern uses look-around/back-references, which this build does not support"
-                    .to_owned();
-            }
-            let place = position(&text).map_or_else(String::new, |at| format!(" at position {at}"));
-            let last = text.lines().last().unwrap_or("").trim();
-            format!("{}{place}", last.strip_prefix("error: ").unwrap_or(last))
-        },
-    )
+    compiled(pattern, Flags { multi_line: true, ignore_case: caseless }).map_err(|error| {
+        let text = error.to_string();
+        if ["look-around", "backreferences"].iter().any(|what| text.contains(what)) {
+            return "pattern uses look-around/back-references, which this build does not support".to_owned();
+        }
+        if text.contains("size limit") {
+            return "pattern is too large when compiled: repeat less, or use content_contains".to_owned();
+        }
+        let place = position(&text).map_or_else(String::new, |at| format!(" at position {at}"));
+        let last = text.lines().last().unwrap_or("").trim();
+        format!("{}{place}", last.strip_prefix("error: ").unwrap_or(last))
+    })
 }
 
 /// The character, from 0, at which a pattern of one line goes wrong: the error draws a caret below it.
@@ -74,5 +74,6 @@ mod tests {
         assert_eq!(compile("(").unwrap_err(), "unclosed group at position 0");
         assert!(compile("(?=a)").unwrap_err().contains("look-around"));
         assert!(compile(r"(a)\1").unwrap_err().contains("back-references"));
+        assert!(compile(r"(\w{1,1000}){1,1000}").unwrap_err().contains("too large"));
     }
 }

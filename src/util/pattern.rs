@@ -2,8 +2,8 @@
 
 use regex::{Regex, RegexBuilder};
 
-/// Memory that one compiled pattern may take.
-const MAX_SIZE: usize = 2 * 1024 * 1024;
+/// Memory that one compiled pattern may take. Scores and profiles are checked against it when they are loaded.
+const MAX_SIZE: usize = 4 * 1024 * 1024;
 
 /// How a pattern is searched.
 #[derive(Debug, Clone, Copy, Default)]
@@ -16,16 +16,20 @@ pub struct Flags {
 
 /// Compiles a pattern. The error is one line and says what to do.
 pub fn compile(pattern: &str, flags: Flags) -> Result<Regex, String> {
+    build(pattern, flags).map_err(|error| explain(pattern, &error))
+}
+
+/// As [`compile`], for callers that explain errors in their own words.
+pub(crate) fn build(pattern: &str, flags: Flags) -> Result<Regex, regex::Error> {
     RegexBuilder::new(&translated(pattern))
         .multi_line(flags.multi_line)
         .case_insensitive(flags.ignore_case)
         .size_limit(MAX_SIZE)
         .build()
-        .map_err(|error| explain(pattern, &error))
 }
 
 /// `\Z` is Python's end of text, which is `\z` here.
-pub(crate) fn translated(pattern: &str) -> String {
+fn translated(pattern: &str) -> String {
     let mut out = String::with_capacity(pattern.len());
     let mut chars = pattern.chars();
     while let Some(c) = chars.next() {

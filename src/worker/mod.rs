@@ -8,7 +8,11 @@
 pub(crate) mod attempt;
 pub(crate) mod brief;
 mod lane;
+mod preconditions;
+mod runner;
 mod semaphore;
 
 pub use lane::{Lane, LaneError};
+pub(crate) use preconditions::preconditions;
+pub(crate) use runner::Runner;
 pub use semaphore::{Permit, Semaphore};

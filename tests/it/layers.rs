@@ -22,6 +22,7 @@ const LAYERS: &[(u8, &[&str])] = &[
             "sched",
             "pressure",
             "config",
+            "cost",
         ],
     ),
     (

@@ -2,10 +2,13 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod agents;
 mod band;
+mod classify;
 mod cli;
 mod descriptors;
 mod examples;
+mod explain;
 mod fleet;
 mod fuzz_corpus;
 mod guard;

@@ -37,13 +37,13 @@ pub(super) const COST_LIMITS: &[Key] = &[
     later(
         "cost_limits.cost_per_1k_input_tokens",
         Number(Above(0.0)),
-        Is("0.003"),
+        Says("0.003 when only the other is written"),
         "Price of models without one.",
     ),
     later(
         "cost_limits.cost_per_1k_output_tokens",
         Number(Above(0.0)),
-        Is("0.015"),
+        Says("0.015 when only the other is written"),
         "Price of models without one.",
     ),
     later("cost_limits.warn_at_percent", Number(AboveTo(0.0, 100.0)), Is("80"), "Share that is remarked."),

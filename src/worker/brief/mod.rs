@@ -55,6 +55,10 @@ pub(crate) struct Round<'a> {
     pub(crate) retry_count: u32,
     pub(crate) previous: Option<&'a PreviousFailure>,
     pub(crate) completion: Option<(u32, u32)>,
+    /// Something was mended since the attempt before.
+    pub(crate) healing: bool,
+    /// What a person has to add.
+    pub(crate) note: Option<&'a str>,
 }
 
 /// A prompt, byte for byte as the instrument gets it.
@@ -155,7 +159,12 @@ impl Brief<'_> {
             extensions: &extensions,
             previous: round.previous,
             completion: round.completion,
+            healing: round.healing,
+            note: round.note,
         });
+        if raw && round.note.is_some() {
+            warnings.push("the note of a person is left out: the instrument takes a script".to_owned());
+        }
         let estimated_tokens = measure(&text).estimated_tokens;
         let Limits { warn_tokens, refuse_tokens } = self.limits;
         if refuse_tokens > 0 && estimated_tokens > refuse_tokens {
