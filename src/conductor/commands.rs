@@ -153,7 +153,8 @@ impl Core {
         if let Some(due) = live.timer.take() {
             self.timers.remove(&(due, Timer::Job(id.clone())));
         }
-        self.sched.deregister(id);
+        self.sched.deregister(self.clock.now(), id);
+        self.workspaces.release(id);
         self.queue.retain(|queued| queued != id);
         Some(live)
     }
@@ -169,6 +170,7 @@ impl Core {
             self.arm(due, Timer::Job(id.clone()));
         }
         self.jobs.insert(id.clone(), live);
+        self.hold_workspace(&id);
         self.touched.insert(id);
     }
 

@@ -63,7 +63,11 @@ pub(crate) struct Core {
     /// Jobs that wait for a permit, first come first served.
     pub(super) queue: VecDeque<JobId>,
     pub(super) permits: Semaphore,
+    pub(super) workspaces: super::workspaces::Workspaces,
+    pub(super) backstop: super::backstop::Backstop,
     pub(super) sched: Scheduler,
+    /// Which version of the scheduler the view shows.
+    pub(super) shown: Option<(u64, crate::sched::Throttle)>,
     pub(super) failures: FailureWindow,
     pub(super) audience: Audience,
     pub(super) timers: BTreeSet<(Mono, Timer)>,
@@ -100,6 +104,10 @@ pub(super) enum Timer {
     Adopted,
     /// Programs and chained jobs of hooks.
     Around(super::around::Alarm),
+    /// Look after attempts that should be over.
+    Backstop,
+    /// Try again to end what an attempt left behind.
+    Leftovers(JobId, AttemptNo),
     /// Write again what could not be written.
     Registry,
     /// Jobs that were paused for pressure too often have waited long enough.
@@ -226,8 +234,9 @@ impl Core {
             Woken::Event(Event::Reported(key, report)) => self.reported(now, &key, report),
             Woken::Event(Event::AdoptedOver(key, over)) => {
                 let (found, taken) = *over;
-                self.adopted_over(now, &key, found, taken);
+                self.adopted_over(now, &key, found, Some(taken));
             }
+            Woken::Event(Event::AdoptedGone(key, leftovers)) => self.adopted_gone(now, &key, leftovers),
             Woken::Event(Event::Swept(key, alive)) => self.swept(now, &key, &alive),
             Woken::Event(Event::Around(news)) => self.around_news(now, news),
             Woken::Event(Event::Stop { graceful }) => self.stop(now, graceful),
@@ -252,6 +261,8 @@ impl Core {
                 Timer::Grace(id, attempt) => self.end_attempt(&id, attempt),
                 Timer::Adopted => self.try_adopted(now),
                 Timer::Around(alarm) => self.around_alarm(now, &alarm),
+                Timer::Backstop => self.look_after(now),
+                Timer::Leftovers(job, attempt) => self.leftovers_due(now, &job, attempt),
                 Timer::Registry => self.registry.retry_now(),
                 Timer::Relief => self.relieve(now),
                 Timer::StopDeadline => self.stop_deadline(now),
@@ -282,6 +293,7 @@ impl Core {
 
     fn apply(&mut self, now: Now, id: &JobId, effects: Vec<Effect>) {
         let Some(live) = self.jobs.get_mut(id) else { return };
+        let mut said = Vec::new();
         for effect in effects {
             match effect {
                 Effect::SaveJob => live.dirty.job = true,
@@ -296,14 +308,15 @@ impl Core {
                 Effect::End { attempt, .. } => self.outbox.ends.push((id.clone(), attempt)),
                 Effect::Limited { instrument, model, wait, sheet } => {
                     let on = InstrumentRef { name: instrument, model };
-                    self.sched.rates_mut().report(now, &on, wait, id, sheet);
+                    self.sched.limited(now, &on, wait, id, sheet);
                     self.timers.insert((now.mono.after(wait), Timer::Figures));
                 }
                 asked @ (Effect::SetUp | Effect::Hook { .. } | Effect::EndHook) => {
                     self.around.ask(id, &asked)
                 }
-                // Acted on by the parts that are plugged in here.
-                Effect::Instrument { .. } => (),
+                Effect::Instrument { instrument, model, sheet, result } => {
+                    said.push((InstrumentRef { name: instrument, model }, result.is_ok(), sheet));
+                }
                 Effect::Released => self.outbox.released.push(id.clone()),
                 Effect::Event(event) => self.outbox.events.push((id.clone(), event)),
             }
@@ -322,31 +335,8 @@ impl Core {
         if live.exec.status() == JobStatus::Queued && !self.queue.contains(id) {
             self.queue.push_back(id.clone());
         }
-    }
-
-    /// Queued jobs start as permits are free.
-    fn begin_queued(&mut self, now: Now) {
-        if self.stopping.is_some() || self.registry.is_failing() {
-            return;
-        }
-        while let Some(id) = self.queue.front().cloned() {
-            let Some(live) = self.jobs.get_mut(&id) else {
-                self.queue.pop_front();
-                continue;
-            };
-            if live.exec.status() != JobStatus::Queued {
-                self.queue.pop_front();
-                continue;
-            }
-            // Its last attempt may still hold the permit of the run before.
-            if live.permit.is_none() {
-                let Some(permit) = self.permits.try_acquire() else { return };
-                live.permit = Some(permit);
-            }
-            let (priority, submitted) = (live.card.priority, live.card.submitted);
-            self.queue.pop_front();
-            self.sched.register(id.clone(), priority, submitted);
-            self.step(now, &id, Input::Begin);
+        for (on, works, sheet) in said {
+            self.instrument_said(now, &on, works, id, sheet);
         }
     }
 
@@ -357,6 +347,10 @@ impl Core {
             Some(Running::Here(control) | Running::Judging(control, _)) => control.cancel(),
             Some(Running::Adopted(adopted, _)) => {
                 self.errand(Errand::End(Arc::clone(adopted)));
+            }
+            Some(Running::Leftover(_)) => {
+                // Decides whether the job waits for them.
+                self.arm(self.clock.now().mono, Timer::Leftovers(id.clone(), attempt));
             }
             Some(Running::Sweeping(_)) | None => (),
         }
@@ -396,6 +390,7 @@ impl Woken {
                 Event::Spawned(key, _)
                 | Event::Reported(key, _)
                 | Event::AdoptedOver(key, _)
+                | Event::AdoptedGone(key, _)
                 | Event::Swept(key, _),
             ) => Some(&key.job),
             Self::Event(Event::Around(news)) => Some(news.job()),
@@ -409,6 +404,7 @@ impl Woken {
             Self::Event(Event::Spawned(..)) => "spawned",
             Self::Event(Event::Reported(..)) => "reported",
             Self::Event(Event::AdoptedOver(..)) => "adopted_over",
+            Self::Event(Event::AdoptedGone(..)) => "adopted_gone",
             Self::Event(Event::Swept(..)) => "swept",
             Self::Event(Event::Around(_)) => "around",
             Self::Event(Event::Stop { .. }) => "stop",

@@ -14,6 +14,7 @@ use crate::worker::Permit;
 use super::around::Chains;
 use super::card::Card;
 use super::exchange::Exchange;
+use super::leftovers::Leftover;
 use super::messages::Submission;
 use super::prepared::Prepared;
 use super::view::JobView;
@@ -32,6 +33,8 @@ pub(crate) struct Live {
     pub(crate) watchers: Watchers,
     pub(crate) cancel_waiters: Vec<(Mono, Exchange)>,
     pub(crate) dirty: Dirty,
+    /// Queued: the job because of whose workspace it has to wait.
+    pub(crate) waits_for: Option<JobId>,
     /// The deadline that is in the timer index for this job.
     pub(crate) timer: Option<Mono>,
     /// What its hooks have submitted.
@@ -48,7 +51,9 @@ pub(crate) enum Running {
     Adopted(Arc<Adopted>, Option<u32>),
     /// It is over; its lock is kept until the verdict is committed.
     Judging(Control, Option<Taken>),
-    /// Its guard is gone; what it left behind is being ended.
+    /// Its guard or its worker is gone; what it left behind is being ended.
+    Leftover(Box<Leftover>),
+    /// It is over and about to be reported.
     Sweeping(Option<Taken>),
 }
 
@@ -118,6 +123,7 @@ impl Live {
             watchers: Watchers::default(),
             cancel_waiters: Vec::new(),
             dirty,
+            waits_for: None,
             timer: None,
             chains: Chains::default(),
             next: None,
@@ -223,7 +229,20 @@ impl Live {
             sheets: self.exec.sheets().to_vec(),
             status: self.exec.status(),
             blocked: self.exec.blocked(now),
+            waits_for: self.waits_for.clone(),
+            leftovers: self.leftovers(),
         }
+    }
+
+    /// Sheets that wait for the end of processes that cannot be ended.
+    fn leftovers(&self) -> Vec<(SheetNo, Vec<u32>)> {
+        let alive = |(attempt, running): (&AttemptNo, &Running)| match running {
+            Running::Leftover(left) if !left.alive.is_empty() => {
+                Some((self.sheet_of(*attempt)?, left.alive.clone()))
+            }
+            _ => None,
+        };
+        self.running.iter().filter_map(alive).collect()
     }
 
     /// Everything that the database does not have yet, in the order in which it must be written.

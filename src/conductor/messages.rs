@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::exec::{AttemptReport, Rerun};
-use crate::executor::{Found, Taken};
+use crate::executor::{Found, Leftovers, Taken};
 use crate::ids::{AttemptKey, JobId};
 use crate::rpc::RpcError;
 use crate::store::StoredJob;
@@ -23,6 +23,8 @@ pub(crate) enum Event {
     Reported(AttemptKey, Box<AttemptReport>),
     /// An adopted attempt is over: its record, or none when its guard was killed.
     AdoptedOver(AttemptKey, Box<(Found, Taken)>),
+    /// The directory of an adopted attempt does not exist any more; this may still run.
+    AdoptedGone(AttemptKey, Leftovers),
     /// What an interrupted attempt left behind has been ended, but for these processes.
     Swept(AttemptKey, Vec<u32>),
     /// Something around the sheets of a job.

@@ -43,12 +43,15 @@ pub(crate) struct Prepared {
     pub(crate) plan: Plan,
     pub(crate) spec: Arc<JobSpec>,
     pub(crate) workspace: PathBuf,
+    /// The same without links: what a job locks.
+    pub(crate) place: PathBuf,
     /// Profiles of all instruments and fallbacks that the plan names and that exist.
     pub(crate) profiles: BTreeMap<String, Arc<Profile>>,
 }
 
 impl Prepared {
-    /// Loads the score of a snapshot and expands it. Pure but for nothing: files were read before.
+    /// Loads the score of a snapshot and expands it. Asks the file system for the real name of
+    /// the workspace and nothing else: files were read before.
     ///
     /// # Errors
     /// All problems of the score.
@@ -68,7 +71,8 @@ impl Prepared {
         }
         let workspace = snapshot.overrides.workspace.clone().unwrap_or_else(|| score.workspace.clone());
         let spec = Arc::new(job_spec(&score, &plan, &snapshot, &profiles));
-        Ok(Self { snapshot, score, plan, spec, workspace, profiles })
+        let place = super::workspaces::real_path(&workspace);
+        Ok(Self { snapshot, score, plan, spec, workspace, place, profiles })
     }
 }
 

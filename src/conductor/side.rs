@@ -25,6 +25,8 @@ pub(crate) enum Errand {
     TryAdopted(Vec<(AttemptKey, Arc<Adopted>)>),
     /// TERM to the guard of an adopted attempt.
     End(Arc<Adopted>),
+    /// KILL to the guard of an adopted attempt, which does not react.
+    Kill(Arc<Adopted>),
     /// End what an attempt without a record left behind.
     Sweep(AttemptKey, Leftovers),
     /// End an attempt that no job knows, guard and all.
@@ -59,6 +61,10 @@ impl Side {
             Errand::End(adopted) => {
                 end_adopted(&adopted);
             }
+            Errand::Kill(adopted) => {
+                // Its lock is free then, which the next look at it finds.
+                _ = adopted.kill();
+            }
             Errand::Sweep(key, leftovers) => {
                 let alive = leftovers.end();
                 self.report(Event::Swept(key, alive));
@@ -82,6 +88,7 @@ impl Side {
             match adopted.try_over() {
                 Ok(Some(over)) => self.report(Event::AdoptedOver(key, Box::new(over))),
                 Ok(None) => (),
+                Err(_) if adopted.is_gone() => self.report(Event::AdoptedGone(key, adopted.leftovers())),
                 Err(error) => {
                     log::warn!("attempt.lock_unreadable attempt={key} error={:?}", error.to_string());
                 }

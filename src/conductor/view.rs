@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::exec::{Blocked, JobSpec, JobState, JobStatus, Sheet};
-use crate::ids::JobId;
+use crate::ids::{JobId, SheetNo};
+use crate::sched::Standing;
 use crate::time::Wall;
 
 use super::card::Card;
@@ -24,6 +25,10 @@ pub(crate) struct JobView {
     pub(crate) status: JobStatus,
     /// Why nothing of it is started.
     pub(crate) blocked: Option<Blocked>,
+    /// Queued: the job because of whose workspace it has to wait.
+    pub(crate) waits_for: Option<JobId>,
+    /// Sheets that wait for the end of these processes, left by an attempt.
+    pub(crate) leftovers: Vec<(SheetNo, Vec<u32>)>,
 }
 
 /// An ended job that is still remembered without asking the database.
@@ -51,6 +56,8 @@ pub(crate) struct View {
     pub(crate) attempts: AtomicU32,
     /// Guards that are not our children.
     adopted_guards: RwLock<Vec<u32>>,
+    /// How instruments stand.
+    standing: RwLock<Arc<Standing>>,
 }
 
 #[derive(Debug, Default)]
@@ -109,6 +116,14 @@ impl View {
 
     pub(crate) fn flag(&self, flag: &AtomicBool) -> bool {
         flag.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn standing(&self) -> Arc<Standing> {
+        Arc::clone(&self.standing.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn set_standing(&self, standing: Standing) {
+        *self.standing.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(standing);
     }
 
     pub(crate) fn adopted_guards(&self) -> Vec<u32> {

@@ -22,6 +22,7 @@ mod isolation;
 mod jobs;
 mod language;
 mod layers;
+mod limits;
 mod pressure;
 mod recovery;
 mod registry;

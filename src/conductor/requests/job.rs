@@ -51,6 +51,7 @@ impl Desk {
             status["blocked"] = blocked.to_string().into();
         }
         status["job_name"] = view.card.name.clone().into();
+        view.waits(&self.view.standing(), now).put_into(&mut status);
         self.name_live_output(&mut status, view);
         status
     }
