@@ -6,8 +6,8 @@ use std::time::Duration;
 use divan::Bencher;
 use divan::counter::ItemsCount;
 use mozart::exec::{
-    AttemptReport, Effect, Evidence, Execution, Input, InstrumentRef, JobSpec, Outcome, RateLimitPolicy,
-    RetryPolicy, SheetSpec,
+    AttemptReport, Budget, Effect, Evidence, Execution, Hooks, Input, InstrumentRef, JobSpec, Outcome,
+    RateLimitPolicy, RetryPolicy, SheetSpec,
 };
 use mozart::ids::{AttemptNo, SheetNo, Token};
 use mozart::time::{Mono, Now, Wall};
@@ -27,6 +27,9 @@ fn job(sheets: u32, chained: bool) -> Execution {
         fingerprint: "f".into(),
         stage: num,
         instance: 1,
+        skip_when: None,
+        skip_command: false,
+        timeout: Duration::from_secs(1800),
     };
     let spec = JobSpec {
         sheets: (1..=sheets).map(sheet).collect(),
@@ -43,12 +46,24 @@ fn job(sheets: u32, chained: bool) -> Execution {
             completion_delay: Duration::from_secs(5),
             completion_threshold: 50.0,
         },
-        rate_limit: RateLimitPolicy { max_waits: 24, max_quota_waits: 48, wait: None },
+        rate_limit: RateLimitPolicy {
+            max_waits: 24,
+            max_quota_waits: 48,
+            wait: None,
+            fallback_min_wait: Duration::from_secs(30),
+        },
         pause_between: Duration::ZERO,
         stagger: Duration::ZERO,
         timeout: Some(Duration::from_secs(21_600)),
         start_sheet: None,
         seed: 7,
+        budget: Budget::default(),
+        healing: 0,
+        escalation: None,
+        breaker: None,
+        set_up: false,
+        hooks: Hooks::default(),
+        breakpoints: Vec::new(),
     };
     let mut job = Execution::new(Arc::new(spec), NOW);
     _ = job.step(NOW, Input::Begin);

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::classify::ErrorCode;
 use crate::exec::{
-    Active, Ending, JobLedger, JobState, JobStatus, Ledger, PauseFlag, Sheet, SheetError, SheetSpec,
-    SheetState, SkipReason,
+    Active, Ending, JobLedger, JobState, JobStatus, Ledger, PauseFlag, Question, Sheet, SheetError,
+    SheetSpec, SheetState, SkipReason,
 };
 use crate::ids::SheetNo;
 use crate::time::{Deadline, Now, Wall};
@@ -109,6 +109,13 @@ pub enum StoredState {
     InProgress(Active),
     Waiting(StoredDeadline),
     RetryScheduled(StoredDeadline),
+    Fermata {
+        #[serde(default)]
+        reason: String,
+        since: Wall,
+        #[serde(default)]
+        deadline: Option<StoredDeadline>,
+    },
     Completed {
         #[serde(default)]
         at: Option<Wall>,
@@ -212,6 +219,11 @@ impl SheetRecord {
             SheetState::InProgress(active) => StoredState::InProgress(active.clone()),
             SheetState::Waiting { until } => StoredState::Waiting((*until).into()),
             SheetState::RetryScheduled { until } => StoredState::RetryScheduled((*until).into()),
+            SheetState::Fermata(question) => StoredState::Fermata {
+                reason: question.reason.clone(),
+                since: question.since,
+                deadline: question.deadline.map(StoredDeadline::from),
+            },
             SheetState::Completed { at } => StoredState::Completed { at: Some(*at) },
             SheetState::Failed { at } => StoredState::Failed { at: Some(*at) },
             SheetState::Skipped { at, reason } => StoredState::Skipped { at: Some(*at), reason: *reason },
@@ -262,7 +274,8 @@ impl SheetRecord {
             StoredState::Pending
             | StoredState::Dispatched(_)
             | StoredState::Waiting(_)
-            | StoredState::RetryScheduled(_) => {}
+            | StoredState::RetryScheduled(_)
+            | StoredState::Fermata { .. } => {}
         }
         Ok(record)
     }
@@ -277,6 +290,11 @@ impl SheetRecord {
             StoredState::InProgress(active) => SheetState::InProgress(active),
             StoredState::Waiting(until) => SheetState::Waiting { until: until.restored(now) },
             StoredState::RetryScheduled(until) => SheetState::RetryScheduled { until: until.restored(now) },
+            StoredState::Fermata { reason, since, deadline } => SheetState::Fermata(Box::new(Question {
+                reason,
+                since,
+                deadline: deadline.map(|deadline| deadline.restored(now)),
+            })),
             StoredState::Completed { at } => SheetState::Completed { at: known(at) },
             StoredState::Failed { at } => SheetState::Failed { at: known(at) },
             StoredState::Skipped { at, reason } => SheetState::Skipped { at: known(at), reason },

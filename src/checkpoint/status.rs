@@ -162,6 +162,15 @@ pub fn sheet_json(spec: &JobSpec, sheet: &Sheet, now: Now) -> Value {
         SheetState::Dispatched(active) | SheetState::InProgress(active) => {
             members.insert("process".to_owned(), json!({ "pid": active.pid, "token": active.token }));
         }
+        SheetState::Fermata(question) => {
+            let asked = json!({
+                "reason": question.reason,
+                "options": ["retry", "skip", "accept", "fail"],
+                "since": time(Some(question.since)),
+                "deadline": time(question.deadline.map(|deadline| deadline.wall)),
+            });
+            members.insert("escalation".to_owned(), asked);
+        }
         SheetState::Pending
         | SheetState::Completed { .. }
         | SheetState::Failed { .. }
@@ -303,7 +312,10 @@ fn summary(attempt: &AttemptSummary) -> Value {
 const fn wire_status(status: JobStatus) -> &'static str {
     match status {
         JobStatus::Queued => "pending",
+        // They know no phase after the sheets either.
+        JobStatus::Finishing => "running",
         JobStatus::Running
+        | JobStatus::PausedAtChain
         | JobStatus::Paused
         | JobStatus::Completed
         | JobStatus::Failed
@@ -336,7 +348,8 @@ fn outcome(sheet: &Sheet) -> Option<&'static str> {
         SheetState::Completed { .. } => Some(match (sheet.ledger.mode, sheet.ledger.attempt_count) {
             (Mode::Completion, _) => "success_completion",
             (Mode::Normal, 0 | 1) => "success_first_try",
-            (Mode::Normal, _) => "success_retry",
+            (Mode::Normal | Mode::Healing, _) => "success_retry",
+            (Mode::Recover, _) => "success_validated",
         }),
         SheetState::Failed { .. } => {
             Some(if sheet.ledger.normal_attempts <= 1 { "failed_fatal" } else { "failed_exhausted" })

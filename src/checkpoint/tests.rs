@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::*;
 use crate::classify::ErrorCode;
 use crate::exec::{
-    AttemptReport, Evidence, Execution, Input, InstrumentRef, JobSpec, Outcome, RateLimitPolicy, RetryPolicy,
-    SheetSpec, SheetState,
+    AttemptReport, Budget, Evidence, Execution, Hooks, Input, InstrumentRef, JobSpec, Outcome,
+    RateLimitPolicy, RetryPolicy, SheetSpec, SheetState,
 };
 use crate::ids::{AttemptNo, JobId, SheetNo, Token};
 use crate::time::{Mono, Now, Wall};
@@ -22,6 +22,9 @@ fn spec() -> Arc<JobSpec> {
         fingerprint: "f".into(),
         stage,
         instance: 1,
+        skip_when: None,
+        skip_command: false,
+        timeout: Duration::from_secs(1800),
     };
     Arc::new(JobSpec {
         sheets: vec![sheet(1, Vec::new()), sheet(2, vec![SheetNo(1)])],
@@ -38,12 +41,24 @@ fn spec() -> Arc<JobSpec> {
             completion_delay: Duration::from_secs(1),
             completion_threshold: 50.0,
         },
-        rate_limit: RateLimitPolicy { max_waits: 3, max_quota_waits: 3, wait: None },
+        rate_limit: RateLimitPolicy {
+            max_waits: 3,
+            max_quota_waits: 3,
+            wait: None,
+            fallback_min_wait: Duration::from_secs(30),
+        },
         pause_between: Duration::from_secs(3),
         stagger: Duration::ZERO,
         timeout: None,
         start_sheet: None,
         seed: u64::MAX,
+        budget: Budget::default(),
+        healing: 0,
+        escalation: None,
+        breaker: None,
+        set_up: false,
+        hooks: Hooks::default(),
+        breakpoints: Vec::new(),
     })
 }
 

@@ -140,6 +140,7 @@ pub(crate) fn overrides(
     Overrides {
         workspace: workspace.map(|workspace| cx.absolute(workspace)),
         start_sheet: start_sheet.map(SheetNo),
+        self_healing: false,
         variables,
     }
 }

@@ -294,6 +294,8 @@ impl Core {
                     self.sched.rates_mut().report(now, &on, wait, id, sheet);
                     self.timers.insert((now.mono.after(wait), Timer::Figures));
                 }
+                // Acted on by the parts that are plugged in here.
+                Effect::Instrument { .. } | Effect::SetUp | Effect::Hook { .. } | Effect::EndHook => (),
                 Effect::Released => self.outbox.released.push(id.clone()),
                 Effect::Event(event) => self.outbox.events.push((id.clone(), event)),
             }

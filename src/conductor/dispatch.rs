@@ -65,6 +65,10 @@ impl Core {
         log::debug!("scheduler.sheet_dispatched job_id={id} sheet_num={sheet} attempt={attempt}");
         self.sched.started(now, id, sheet, &instrument);
         self.step(now, id, Input::Dispatch { sheet, attempt, token: new_token() });
+        // Skipped, or asked about, instead of started.
+        if self.jobs.get(id).is_none_or(|live| !live.is_current(sheet, attempt)) {
+            self.sched.ended(id, sheet);
+        }
     }
 
     /// The one report of an attempt.

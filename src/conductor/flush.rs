@@ -130,7 +130,12 @@ impl Core {
             match live.exec.status() {
                 JobStatus::Queued => queued += 1,
                 JobStatus::Running => running += 1,
-                JobStatus::Paused | JobStatus::Completed | JobStatus::Failed | JobStatus::Cancelled => (),
+                JobStatus::Paused
+                | JobStatus::Finishing
+                | JobStatus::PausedAtChain
+                | JobStatus::Completed
+                | JobStatus::Failed
+                | JobStatus::Cancelled => (),
             }
             attempts += u32::try_from(live.running.len()).unwrap_or(u32::MAX);
         }

@@ -7,10 +7,14 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::exec::{InstrumentRef, JobSpec, RateLimitPolicy, RetryPolicy, SheetSpec};
+use crate::exec::{
+    BreakerPolicy, Breakpoint, Budget, Escalation, Hook, Hooks, InstrumentRef, JobSpec, RateLimitPolicy,
+    RetryPolicy, SheetSpec,
+};
+use crate::ids::SheetNo;
 use crate::instrument::{Profile, Registry};
 use crate::plan::{self, Overrides, Plan};
-use crate::score::{self, Issue, Score, Source};
+use crate::score::{self, HookAction, Issue, Score, Source};
 
 /// What a job was submitted with: enough to load it again after a restart without any file.
 /// Stored as the job's snapshot.
@@ -25,6 +29,11 @@ pub(crate) struct Snapshot {
     /// Seed of the job's jitter.
     pub(crate) seed: u64,
 }
+
+/// Limit of a sheet whose instrument is not known.
+const USUAL_TIMEOUT: Duration = Duration::from_secs(1800);
+/// Grace of an attempt whose score sets none.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// Everything about a job that does not change while it runs.
 #[derive(Debug)]
@@ -90,6 +99,9 @@ fn job_spec(
             fingerprint: sheet.fingerprint.as_str().into(),
             stage: sheet.stage,
             instance: sheet.instance,
+            skip_when: sheet.skip_when.as_deref().map(|when| Arc::new(when.expr.clone())),
+            skip_command: sheet.skip_command.is_some(),
+            timeout: longest(sheet, profiles),
         })
         .collect();
     JobSpec {
@@ -111,11 +123,128 @@ fn job_spec(
             max_waits: score.rate_limit.max_waits,
             max_quota_waits: score.rate_limit.max_quota_waits,
             wait: score.rate_limit.wait_minutes.map(|minutes| Duration::from_secs(u64::from(minutes) * 60)),
+            fallback_min_wait: seconds(score.rate_limit.fallback_min_wait_seconds),
         },
         pause_between: Duration::from_secs(score.pause_between_sheets_seconds),
         stagger: Duration::from_millis(u64::from(score.parallel.stagger_delay_ms)),
         timeout: (snapshot.job_timeout_seconds > 0.0).then(|| seconds(snapshot.job_timeout_seconds)),
         start_sheet: snapshot.overrides.start_sheet,
         seed: snapshot.seed,
+        budget: budget(score),
+        healing: if snapshot.overrides.self_healing || score.written.iter().any(|it| it == "self_healing") {
+            score.self_healing.max_attempts
+        } else {
+            0
+        },
+        escalation: score.learning.escalation_enabled.then(|| Escalation {
+            patience: Some(score.conductor.escalation_response_timeout_seconds)
+                .filter(|patience| *patience > 0.0)
+                .map(seconds),
+        }),
+        breaker: score.circuit_breaker.enabled.then(|| BreakerPolicy {
+            threshold: score.circuit_breaker.failure_threshold,
+            recovery: seconds(score.circuit_breaker.recovery_timeout_seconds),
+        }),
+        set_up: score.isolation.enabled
+            || !score.preconditions.is_empty()
+            || score.workspace_lifecycle.archive_on_fresh,
+        hooks: hooks(score),
+        breakpoints: breakpoints(score, plan),
     }
+}
+
+/// The longest that a limit of the sheet lets an attempt live, over its instruments.
+fn longest(sheet: &plan::SheetPlan, profiles: &BTreeMap<String, Arc<Profile>>) -> Duration {
+    let chain = std::iter::once(&sheet.instrument).chain(&sheet.fallbacks);
+    let limits = chain.map(|choice| {
+        let own = choice.config.timeout_seconds.map(Duration::from_secs_f64);
+        let usual = || profiles.get(&choice.name).map_or(USUAL_TIMEOUT, |it| it.default_timeout);
+        let grace = choice.config.kill_grace_seconds.map_or(GRACE, Duration::from_secs_f64);
+        own.unwrap_or_else(usual).saturating_add(grace)
+    });
+    limits.max().unwrap_or(USUAL_TIMEOUT)
+}
+
+/// `cost_limits` in whole micro-dollars.
+fn budget(score: &Score) -> Budget {
+    let limits = &score.cost_limits;
+    if !limits.enabled {
+        return Budget::default();
+    }
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "limits are positive, and a float as large as this ends at the largest number"
+    )]
+    let micro = |dollars: f64| (dollars * 1e6).round() as u64;
+    Budget {
+        sheet_cost: limits.max_cost_per_sheet.map(micro),
+        job_cost: limits.max_cost_per_job.map(micro),
+        sheet_tokens: limits.max_tokens_per_sheet,
+        job_tokens: limits.max_tokens_per_job,
+        warn_at_percent: limits.warn_at_percent,
+    }
+}
+
+fn hooks(score: &Score) -> Hooks {
+    let hook = |hook: &score::Hook| {
+        let (chains, detached, pause_before) = match &hook.action {
+            HookAction::Job { detached, pause_before_chain, .. } => (true, *detached, *pause_before_chain),
+            HookAction::Command(_) | HookAction::Script(_) => (false, false, false),
+        };
+        Hook {
+            chains,
+            detached,
+            pause_before,
+            abort_on_failure: hook.abort_on_failure,
+            timeout: Duration::from_secs_f64(hook.timeout_seconds),
+            description: hook.description.as_deref().map(Into::into),
+        }
+    };
+    Hooks {
+        on_success: score.on_success.iter().map(hook).collect(),
+        on_failure: score.on_failure.iter().map(hook).collect(),
+        cooldown: Duration::from_secs_f64(score.concert.cooldown_between_jobs_seconds),
+        abort_on_failure: score.concert.abort_concert_on_hook_failure,
+    }
+}
+
+/// `checkpoints.triggers` and the sheets that each of them is about.
+fn breakpoints(score: &Score, plan: &Plan) -> Vec<Breakpoint> {
+    if !score.checkpoints.enabled {
+        return Vec::new();
+    }
+    let point = |trigger: &score::Trigger| {
+        let said = says(score, plan, &trigger.prompt_contains);
+        let wanted = |num: SheetNo| trigger.sheet_nums.is_empty() || trigger.sheet_nums.contains(&num.0);
+        let all = said && trigger.sheet_nums.is_empty();
+        let some = || plan.sheets.iter().map(|it| it.num).filter(|&num| said && wanted(num)).collect();
+        Breakpoint {
+            name: trigger.name.as_str().into(),
+            sheets: (!all).then(some),
+            min_retries: trigger.min_retry_count,
+            confirm: trigger.requires_confirmation,
+            message: trigger.message.as_str().into(),
+        }
+    };
+    score.checkpoints.triggers.iter().map(point).collect()
+}
+
+/// Whether the prompt of the score, as written, has one of these words. No words: yes.
+///
+/// What is written is the same for all sheets; what a template makes of it is known only when a
+/// sheet runs, and a person must be asked before.
+fn says(score: &Score, plan: &Plan, words: &[String]) -> bool {
+    if words.is_empty() {
+        return true;
+    }
+    let extension = |it: &score::Extension| match it {
+        score::Extension::Text(text) => text.to_lowercase(),
+        score::Extension::File(path) => path.display().to_string().to_lowercase(),
+    };
+    let variables = serde_json::to_string(&plan.user_variables).unwrap_or_default().to_lowercase();
+    let mut texts: Vec<String> = score.prompt.prompt_extensions.iter().map(extension).collect();
+    texts.extend(score.prompt.template.iter().chain(&score.prompt.stakes).map(|text| text.to_lowercase()));
+    texts.push(variables);
+    words.iter().map(|word| word.to_lowercase()).any(|word| texts.iter().any(|text| text.contains(&word)))
 }

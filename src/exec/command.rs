@@ -23,7 +23,11 @@ impl Execution {
         }
         if at_once {
             let reason = match flag {
-                PauseFlag::User | PauseFlag::Pressure => EndReason::Pause,
+                PauseFlag::User
+                | PauseFlag::Cost
+                | PauseFlag::Escalation
+                | PauseFlag::Checkpoint
+                | PauseFlag::Pressure => EndReason::Pause,
                 PauseFlag::Shutdown => EndReason::Shutdown,
             };
             self.end_attempts(reason, false, out);
@@ -42,7 +46,7 @@ impl Execution {
             return;
         }
         match self.job.status {
-            JobStatus::Completed | JobStatus::Queued => {}
+            JobStatus::Completed | JobStatus::Queued | JobStatus::Finishing | JobStatus::PausedAtChain => {}
             JobStatus::Running => {
                 // Still draining: the pause is called off, the permit was never given back.
                 if !self.job.pause_flags.is_empty() {

@@ -50,6 +50,8 @@ pub struct Counts {
     pub waiting: u32,
     /// Waiting for a retry.
     pub retrying: u32,
+    /// Waiting for a person.
+    pub fermata: u32,
     /// Completed.
     pub completed: u32,
     /// Failed.
@@ -76,7 +78,7 @@ impl Counts {
     /// Sheets that are not terminal.
     #[must_use]
     pub const fn unfinished(&self) -> u32 {
-        self.pending + self.active + self.waiting + self.retrying
+        self.pending + self.active + self.waiting + self.retrying + self.fermata
     }
 
     /// Sheets that succeeded or were skipped on purpose.
@@ -91,6 +93,7 @@ impl Counts {
             SheetState::Dispatched(_) | SheetState::InProgress(_) => &mut self.active,
             SheetState::Waiting { .. } => &mut self.waiting,
             SheetState::RetryScheduled { .. } => &mut self.retrying,
+            SheetState::Fermata(_) => &mut self.fermata,
             SheetState::Completed { .. } => &mut self.completed,
             SheetState::Failed { .. } => &mut self.failed,
             SheetState::Skipped { reason: SkipReason::UpstreamFailed, .. } => &mut self.blocked,
@@ -180,6 +183,11 @@ impl Index {
             SheetState::Waiting { until } | SheetState::RetryScheduled { until } => {
                 self.timers.remove(&(until.mono, num));
             }
+            SheetState::Fermata(question) => {
+                if let Some(until) = question.deadline {
+                    self.timers.remove(&(until.mono, num));
+                }
+            }
             SheetState::Completed { .. }
             | SheetState::Failed { .. }
             | SheetState::Skipped { .. }
@@ -198,6 +206,11 @@ impl Index {
             SheetState::Dispatched(_) | SheetState::InProgress(_) => _ = self.active.insert(num),
             SheetState::Waiting { until } | SheetState::RetryScheduled { until } => {
                 self.timers.insert((until.mono, num));
+            }
+            SheetState::Fermata(question) => {
+                if let Some(until) = question.deadline {
+                    self.timers.insert((until.mono, num));
+                }
             }
             SheetState::Completed { .. }
             | SheetState::Failed { .. }

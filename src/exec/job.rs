@@ -1,11 +1,14 @@
 //! The job as a whole: its state, its flags, its clock and its totals.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{EndReason, JobStatus, PauseFlag};
+use super::{EndReason, HookResult, JobStatus, PauseFlag, SetUp};
+use crate::classify::ErrorCode;
+use crate::ids::SheetNo;
 use crate::time::{Deadline, Now, Wall};
 
 /// What a job knows beyond its sheets.
@@ -55,6 +58,79 @@ pub struct JobLedger {
     pub quota_waits: u64,
     /// Times that a sheet was started while none ran.
     pub waves: u64,
+    /// Code of [`Self::error`], when it is not that of a sheet.
+    pub error_code: Option<ErrorCode>,
+    /// What was done before the first sheet.
+    pub set_up: Option<SetUp>,
+    /// Run for which that was done last; 0 = none.
+    pub set_up_epoch: u32,
+    /// What came of the hooks, in order. The last one may still run.
+    pub hook_results: Vec<HookResult>,
+    /// What all attempts have spent, those of dropped sheets included.
+    pub spent: Spent,
+    /// The same per instrument, by name.
+    pub instruments: BTreeMap<Arc<str>, Spent>,
+    /// Shares of a budget in percent that were remarked in this run.
+    pub budget_remarks: Vec<u32>,
+    /// Where the job stands after its sheets.
+    pub finishing: Option<Finishing>,
+    /// Sheets completed in this run.
+    pub completed_in_run: u32,
+    /// The newest remarks for people, oldest first.
+    pub remarks: Vec<Remark>,
+}
+
+/// What attempts have used up.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Spent {
+    /// Attempts.
+    pub attempts: u32,
+    /// Micro-dollars, of the attempts whose price is known.
+    pub cost_micro: u64,
+    /// Attempts that ran a program whose price is not known.
+    pub unpriced: u32,
+    /// Lowest confidence of any attempt, 0-1; 1 without attempts.
+    pub confidence: f64,
+    /// Input tokens.
+    pub input_tokens: u64,
+    /// Output tokens.
+    pub output_tokens: u64,
+}
+
+/// Where a job stands after its sheets.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Finishing {
+    /// Some sheet did not succeed, or the job failed as a whole.
+    pub failed: bool,
+    /// The job's error.
+    pub error: Option<String>,
+    /// Code of the job's error, when it is not that of a sheet.
+    pub code: Option<ErrorCode>,
+    /// Position of the hook that runs, or is next.
+    pub hook: usize,
+    /// A person has agreed to this hook.
+    pub confirmed: bool,
+    /// Until when is waited before this hook, and for how long in all.
+    pub cooldown: Option<(Wall, u64)>,
+}
+
+/// Something about a job that people should know and that is no error.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Remark {
+    /// When.
+    pub at: Wall,
+    /// Of which sheet; `None` = of the job.
+    pub sheet: Option<SheetNo>,
+    /// One line.
+    pub message: String,
+}
+
+impl Default for Spent {
+    fn default() -> Self {
+        Self { attempts: 0, cost_micro: 0, unpriced: 0, confidence: 1.0, input_tokens: 0, output_tokens: 0 }
+    }
 }
 
 impl Default for JobLedger {
@@ -73,6 +149,16 @@ impl Default for JobLedger {
             rate_limit_waits: 0,
             quota_waits: 0,
             waves: 0,
+            error_code: None,
+            set_up: None,
+            set_up_epoch: 0,
+            hook_results: Vec::new(),
+            spent: Spent::default(),
+            instruments: BTreeMap::new(),
+            budget_remarks: Vec::new(),
+            finishing: None,
+            completed_in_run: 0,
+            remarks: Vec::new(),
         }
     }
 }
@@ -138,7 +224,7 @@ impl JobStatus {
     pub const fn is_terminal(self) -> bool {
         match self {
             Self::Completed | Self::Failed | Self::Cancelled => true,
-            Self::Queued | Self::Running | Self::Paused => false,
+            Self::Queued | Self::Running | Self::Paused | Self::Finishing | Self::PausedAtChain => false,
         }
     }
 
@@ -149,6 +235,8 @@ impl JobStatus {
             Self::Queued => "queued",
             Self::Running => "running",
             Self::Paused => "paused",
+            Self::Finishing => "finishing",
+            Self::PausedAtChain => "paused_at_chain",
             Self::Completed => "completed",
             Self::Failed => "failed",
             Self::Cancelled => "cancelled",
@@ -162,6 +250,9 @@ impl PauseFlag {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::User => "user",
+            Self::Cost => "cost",
+            Self::Escalation => "escalation",
+            Self::Checkpoint => "checkpoint",
             Self::Pressure => "pressure",
             Self::Shutdown => "shutdown",
         }

@@ -37,7 +37,7 @@ use index::Index;
 use out::Out;
 
 pub use index::Counts;
-pub use job::{Ending, JobLedger, JobState};
+pub use job::{Ending, Finishing, JobLedger, JobState, Remark, Spent};
 pub use sheet::{
     AttemptEnd, AttemptSummary, ErrorEntry, FallbackEntry, Ledger, MAX_ATTEMPTS_KEPT, MAX_HISTORY, Sheet,
 };
@@ -69,6 +69,10 @@ pub enum Blocked {
     Parallel,
     /// Pause between sheets or stagger between starts.
     Pacing(Deadline),
+    /// What the score wants before the first sheet is being done.
+    SettingUp,
+    /// What the running sheets will spend is left of the budget.
+    Budget,
     /// No sheet is ready: all wait for others, for a timer, or run.
     NothingReady,
 }
@@ -82,6 +86,8 @@ impl fmt::Display for Blocked {
             Self::Ending => "ending",
             Self::Parallel => "job_concurrency",
             Self::Pacing(_) => "pacing",
+            Self::SettingUp => "setting_up",
+            Self::Budget => "budget",
             Self::NothingReady => "nothing_ready",
         })
     }
@@ -135,6 +141,13 @@ impl Execution {
             Input::LimitCleared { instrument } => self.limit_cleared(now, instrument.as_deref(), &mut out),
             Input::FailJob { message } => self.end_job(now, Ending::Fail { message }, &mut out),
             Input::Orphaned { message } => self.orphaned(message, &mut out),
+            Input::Recover { .. }
+            | Input::SetUpDone(_)
+            | Input::HookEnded { .. }
+            | Input::Skip { .. }
+            | Input::Decide { .. }
+            | Input::FallBack { .. }
+            | Input::Lost { .. } => {}
         }
         if self.index.counts.satisfied() > satisfied {
             out.event(event::progress(&self.index.counts, self.sheets.len()));
@@ -340,10 +353,14 @@ impl Execution {
             instrument_index: ledger.instrument_index as usize,
             retry_count: ledger.attempt_count,
             completion: match ledger.mode {
-                Mode::Normal => (0, 0),
+                Mode::Normal | Mode::Healing | Mode::Recover => (0, 0),
                 Mode::Completion => (ledger.completion_attempts, max_completion),
             },
             previous: ledger.previous.clone(),
+            skip_command: false,
+            heal: Heal::Never,
+            note: None,
+            left: Left::default(),
         };
         ledger.attempt_count += 1;
         ledger.error = None;

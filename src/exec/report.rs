@@ -61,7 +61,7 @@ impl Execution {
                 self.set_state(num, SheetState::Pending, out);
                 return;
             }
-            Some(EndReason::Pause | EndReason::Shutdown) | None => {}
+            Some(EndReason::Pause | EndReason::Shutdown | EndReason::Cost) | None => {}
         }
         match outcome {
             Outcome::Ran { passed, executed, .. } if whole => {
@@ -71,6 +71,10 @@ impl Execution {
                 self.partial(now, num, &active, (passed, executed), &evidence, out);
             }
             Outcome::Failed(failure) => self.failed(now, num, &active, failure, &evidence, out),
+            Outcome::Accepted { failure, .. } => self.failed(now, num, &active, failure, &evidence, out),
+            Outcome::Skip { message } => {
+                self.interrupted(now, num, &active, message, &evidence, out);
+            }
             Outcome::RateLimited { code, wait, message } => {
                 self.rate_limited(now, num, &active, (code, wait, message), &evidence, out);
             }

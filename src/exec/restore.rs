@@ -99,6 +99,7 @@ fn adapt(sheet: &mut Sheet) {
         | SheetState::Pending
         | SheetState::Waiting { .. }
         | SheetState::RetryScheduled { .. }
+        | SheetState::Fermata(_)
         | SheetState::Failed { .. }
         | SheetState::Cancelled { .. } => sheet.reset(),
     }

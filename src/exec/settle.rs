@@ -123,9 +123,12 @@ impl Execution {
         out.event(match status {
             JobStatus::Completed => event::job("job.completed", data(true)),
             JobStatus::Cancelled => event::job("job.cancelled", json!({ "reason": "user" })),
-            JobStatus::Failed | JobStatus::Queued | JobStatus::Running | JobStatus::Paused => {
-                event::job("job.failed", data(false))
-            }
+            JobStatus::Failed
+            | JobStatus::Queued
+            | JobStatus::Running
+            | JobStatus::Paused
+            | JobStatus::Finishing
+            | JobStatus::PausedAtChain => event::job("job.failed", data(false)),
         });
     }
 

@@ -215,7 +215,8 @@ impl SheetState {
             | Self::Dispatched(_)
             | Self::InProgress(_)
             | Self::Waiting { .. }
-            | Self::RetryScheduled { .. } => false,
+            | Self::RetryScheduled { .. }
+            | Self::Fermata(_) => false,
         }
     }
 
@@ -230,6 +231,7 @@ impl SheetState {
             | Self::InProgress(_)
             | Self::Waiting { .. }
             | Self::RetryScheduled { .. }
+            | Self::Fermata(_)
             | Self::Failed { .. }
             | Self::Cancelled { .. } => false,
         }
@@ -243,6 +245,7 @@ impl SheetState {
             Self::Pending
             | Self::Waiting { .. }
             | Self::RetryScheduled { .. }
+            | Self::Fermata(_)
             | Self::Completed { .. }
             | Self::Failed { .. }
             | Self::Skipped { .. }
@@ -257,11 +260,12 @@ impl SheetState {
         }
     }
 
-    /// When a held sheet goes on.
+    /// When a held sheet goes on, or a question is answered by nobody.
     #[must_use]
     pub const fn held_until(&self) -> Option<Deadline> {
         match self {
             Self::Waiting { until } | Self::RetryScheduled { until } => Some(*until),
+            Self::Fermata(question) => question.deadline,
             Self::Pending
             | Self::Dispatched(_)
             | Self::InProgress(_)
@@ -281,6 +285,7 @@ impl SheetState {
             Self::InProgress(_) => "in_progress",
             Self::Waiting { .. } => "waiting",
             Self::RetryScheduled { .. } => "retry_scheduled",
+            Self::Fermata(_) => "fermata",
             Self::Completed { .. } => "completed",
             Self::Failed { .. } => "failed",
             Self::Skipped { .. } => "skipped",
@@ -300,7 +305,8 @@ impl SheetState {
             | Self::Dispatched(_)
             | Self::InProgress(_)
             | Self::Waiting { .. }
-            | Self::RetryScheduled { .. } => None,
+            | Self::RetryScheduled { .. }
+            | Self::Fermata(_) => None,
         }
     }
 }

@@ -38,6 +38,9 @@ fn spec(after: &[&[u32]]) -> JobSpec {
         fingerprint: "f".into(),
         stage: u32::try_from(at + 1).unwrap(),
         instance: 1,
+        skip_when: None,
+        skip_command: false,
+        timeout: Duration::from_secs(1800),
     });
     JobSpec {
         sheets: sheets.collect(),
@@ -54,12 +57,24 @@ fn spec(after: &[&[u32]]) -> JobSpec {
             completion_delay: seconds(5),
             completion_threshold: 50.0,
         },
-        rate_limit: RateLimitPolicy { max_waits: 24, max_quota_waits: 48, wait: None },
+        rate_limit: RateLimitPolicy {
+            max_waits: 24,
+            max_quota_waits: 48,
+            wait: None,
+            fallback_min_wait: Duration::from_secs(30),
+        },
         pause_between: Duration::ZERO,
         stagger: Duration::ZERO,
         timeout: None,
         start_sheet: None,
         seed: 7,
+        budget: Budget::default(),
+        healing: 0,
+        escalation: None,
+        breaker: None,
+        set_up: false,
+        hooks: Hooks::default(),
+        breakpoints: Vec::new(),
     }
 }
 
@@ -207,6 +222,10 @@ fn an_attempt_is_saved_before_it_runs_and_the_permit_goes_last() {
                 Effect::Run(_) => "run",
                 Effect::End { .. } => "end",
                 Effect::Limited { .. } => "limited",
+                Effect::Instrument { .. } => "instrument",
+                Effect::SetUp => "set_up",
+                Effect::Hook { .. } => "hook",
+                Effect::EndHook => "end_hook",
                 Effect::Released => "released",
                 Effect::Event(event) => event.name,
             })

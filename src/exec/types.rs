@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::classify::ErrorCode;
 use crate::ids::{AttemptNo, SheetNo, Token};
+use crate::score::expr::Expr;
 use crate::time::{Deadline, Wall};
 
 /// Orders for one job, made from its score and the conductor's settings. Never changes during a run.
@@ -32,6 +33,96 @@ pub struct JobSpec {
     pub start_sheet: Option<SheetNo>,
     /// Where jitter comes from: the same seed gives the same delays.
     pub seed: u64,
+    /// What the job and its sheets may spend.
+    pub budget: Budget,
+    /// Healing attempts per sheet; 0 = off.
+    pub healing: u32,
+    /// Ask a person when a sheet has used up everything else; `None` = fail it.
+    pub escalation: Option<Escalation>,
+    /// When an instrument that fails again and again is left alone; `None` = never.
+    pub breaker: Option<BreakerPolicy>,
+    /// Something must be done before the first sheet of a run: archive, worktree, preconditions.
+    pub set_up: bool,
+    /// What is done after the last sheet.
+    pub hooks: Hooks,
+    /// Places where a person is asked first. The first that matches wins.
+    pub breakpoints: Vec<Breakpoint>,
+}
+
+/// `cost_limits` of a score. Nothing is limited when every limit is `None`.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Budget {
+    /// Micro-dollars per sheet, all attempts together.
+    pub sheet_cost: Option<u64>,
+    /// Micro-dollars per job.
+    pub job_cost: Option<u64>,
+    /// Input and output tokens per sheet.
+    pub sheet_tokens: Option<u64>,
+    /// Input and output tokens per job.
+    pub job_tokens: Option<u64>,
+    /// Share of a job limit that is remarked, above 0 to 100; 90 and 100 are remarked too.
+    pub warn_at_percent: f64,
+}
+
+/// How a person is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Escalation {
+    /// How long an answer is waited for; `None` = for ever.
+    pub patience: Option<Duration>,
+}
+
+/// `circuit_breaker` of a score.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BreakerPolicy {
+    /// Failures in a row that open it, 1-100.
+    pub threshold: u32,
+    /// Longest time until the next probe.
+    pub recovery: Duration,
+}
+
+/// What is done after the last sheet, one at a time and in order.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Hooks {
+    /// After success, when at least one sheet was completed in this run.
+    pub on_success: Vec<Hook>,
+    /// After a failure.
+    pub on_failure: Vec<Hook>,
+    /// Wait before each chained job.
+    pub cooldown: Duration,
+    /// Every failing hook ends the remaining ones, whatever it says itself.
+    pub abort_on_failure: bool,
+}
+
+/// A hook as the state machine needs it; what it runs is in the score, at the same position.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Hook {
+    /// It submits another job (the others run a program).
+    pub chains: bool,
+    /// Of a chained job: success means accepted, its end is not waited for.
+    pub detached: bool,
+    /// Of a chained job: a person says when.
+    pub pause_before: bool,
+    /// Its failure ends the remaining hooks and fails the job.
+    pub abort_on_failure: bool,
+    /// Longest run time.
+    pub timeout: Duration,
+    /// For people.
+    pub description: Option<Arc<str>>,
+}
+
+/// One of `checkpoints.triggers`, for the sheets whose prompt it matches.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Breakpoint {
+    /// For people.
+    pub name: Arc<str>,
+    /// Sheets whose number and prompt match, ascending; `None` = all.
+    pub sheets: Option<Vec<SheetNo>>,
+    /// Retries of the sheet so far, at least.
+    pub min_retries: Option<u32>,
+    /// Pause the job until a person resumes it; else only remark it.
+    pub confirm: bool,
+    /// Shown.
+    pub message: Arc<str>,
 }
 
 /// One sheet as the state machine needs it.
@@ -49,6 +140,12 @@ pub struct SheetSpec {
     pub stage: u32,
     /// Instance within the stage, from 1.
     pub instance: u32,
+    /// Skipped when this holds right before its first attempt of a run.
+    pub skip_when: Option<Arc<Expr>>,
+    /// A worker asks a command right before the first attempt of a run whether the sheet is skipped.
+    pub skip_command: bool,
+    /// Least time that its limit keeps a sheet for the backstop: sheet timeout and grace.
+    pub timeout: Duration,
 }
 
 /// A resolved instrument of a sheet.
@@ -92,6 +189,8 @@ pub struct RateLimitPolicy {
     pub max_quota_waits: u32,
     /// Wait when none could be read from the output; `None` = probe after 60 s, 120 s, ...
     pub wait: Option<Duration>,
+    /// A sheet with an unused fallback changes to it at once when the wait is at least this long.
+    pub fallback_min_wait: Duration,
 }
 
 /// State of the whole job. What is derived from the sheets is not stored here.
@@ -104,6 +203,10 @@ pub enum JobStatus {
     Running,
     /// A pause flag is set and nothing runs.
     Paused,
+    /// All sheets are over; its hooks run. Needs no permit.
+    Finishing,
+    /// All sheets succeeded; a chained job waits for a person to resume.
+    PausedAtChain,
     /// Every sheet succeeded or was skipped on purpose.
     Completed,
     /// Ended without that.
@@ -118,6 +221,12 @@ pub enum JobStatus {
 pub enum PauseFlag {
     /// `mozart pause`.
     User,
+    /// It has spent more than its score allows. Cleared when a resumed job may spend more.
+    Cost,
+    /// A sheet waits for a person. Cleared with the last such sheet.
+    Escalation,
+    /// A checkpoint of the score asks for confirmation.
+    Checkpoint,
     /// The monitor shed it.
     Pressure,
     /// A graceful stop left work over; the next start goes on by itself.
@@ -143,6 +252,8 @@ pub enum SheetState {
         /// When it goes back to pending.
         until: Deadline,
     },
+    /// Waits for a person.
+    Fermata(Box<Question>),
     /// Validated.
     Completed {
         /// When.
@@ -165,6 +276,31 @@ pub enum SheetState {
         /// When.
         at: Wall,
     },
+}
+
+/// What a person is asked about a sheet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Question {
+    /// Why, one line.
+    pub reason: String,
+    /// Since when.
+    pub since: Wall,
+    /// Without an answer until then the sheet fails (E999); `None` = waits for ever.
+    pub deadline: Option<Deadline>,
+}
+
+/// What a person decides about a sheet that waits for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Decision {
+    /// One more attempt, whatever the budgets say.
+    Retry,
+    /// Skipped; satisfies its dependents.
+    Skip,
+    /// Completed as it is.
+    Accept,
+    /// Failed; cascades.
+    Fail,
 }
 
 /// The attempt that holds a slot.
@@ -212,6 +348,8 @@ pub enum EndReason {
     Shutdown,
     /// The job failed as a whole.
     JobFailed,
+    /// Its sheet has spent more than the score allows.
+    Cost,
 }
 
 /// How an attempt is made.
@@ -223,6 +361,10 @@ pub enum Mode {
     Normal,
     /// The whole prompt and a suffix that names what is still missing.
     Completion,
+    /// The whole prompt, and a note on what was mended in between.
+    Healing,
+    /// No program runs: the rules of the sheet are checked again.
+    Recover,
 }
 
 /// What a worker says of one attempt. Exactly one per dispatched attempt.
@@ -248,6 +390,18 @@ pub enum Outcome {
     },
     /// The program failed, or could not be started.
     Failed(Failure),
+    /// The program failed, yet every rule of the sheet passes, and the score accepts that.
+    Accepted {
+        /// What failed; kept in the history.
+        failure: Failure,
+        /// Rules that were executed, all passed.
+        executed: u32,
+    },
+    /// `skip_when_command` says that the sheet is not needed; no program was started.
+    Skip {
+        /// One line.
+        message: String,
+    },
     /// The instrument asks to wait.
     RateLimited {
         /// E101-E104.
@@ -319,10 +473,74 @@ pub struct Evidence {
     pub input_tokens: Option<u64>,
     /// Tokens that the program reported.
     pub output_tokens: Option<u64>,
+    /// Micro-dollars of this attempt; `None` = no price is known, or no program ran.
+    pub cost_micro: Option<u64>,
+    /// How well tokens and cost are known: 1 exact, 0.85 total only, 0.7 estimated, 0 unknown.
+    pub cost_confidence: f64,
+    /// How the error was found: `structured`, `exit_code`, `regex_fallback`, ...; "" without one.
+    pub error_method: String,
+    /// What in which stream showed it, redacted, at most 500 characters.
+    pub error_evidence: Option<String>,
+    /// Other errors seen, after the one that counts.
+    pub further_errors: Vec<SheetError>,
+    /// Remedies that were tried after this attempt.
+    pub remedies: Vec<Remedy>,
+    /// Size of the prompt.
+    pub prompt: Option<PromptMetrics>,
+    /// What `feedback` found in the output.
+    pub feedback: Option<serde_json::Value>,
+    /// Result of `grounding`: `None` without it.
+    pub grounding: Option<GroundingResult>,
     /// One entry per applicable rule.
     pub validations: Vec<RuleResult>,
     /// Non-fatal remarks: preflight, parse warnings.
     pub warnings: Vec<String>,
+}
+
+/// One remedy of self-healing.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Remedy {
+    /// `create_missing_parent_dirs`, ...
+    pub name: String,
+    /// It has changed something, so another attempt may do better.
+    pub applied: bool,
+    /// What was done, or what a person can do; one line.
+    pub message: String,
+    /// 0-1.
+    pub confidence: f64,
+}
+
+/// Size of a prompt.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PromptMetrics {
+    /// Unicode characters.
+    pub character_count: u64,
+    /// Characters over four, rounded up.
+    pub estimated_tokens: u64,
+    /// Lines.
+    pub line_count: u64,
+    /// Words.
+    pub word_count: u64,
+    /// It names files.
+    pub has_file_references: bool,
+    /// The files that it names, at most 50.
+    pub referenced_paths: Vec<String>,
+}
+
+/// What `grounding` found.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct GroundingResult {
+    /// Every hook passed.
+    pub passed: bool,
+    /// 0-1.
+    pub confidence: f64,
+    /// What is wrong and what to do; one line a hook.
+    pub guidance: Option<String>,
+    /// It failed, and the score asks for a person then.
+    pub escalate: bool,
 }
 
 /// Result of one validation rule.
@@ -401,6 +619,54 @@ pub enum Input {
     Resume,
     /// The same, and more sheets run again or fewer.
     ResumeWith(Rerun),
+    /// A person recovers a failed job: the rules of what did not succeed are checked again, no
+    /// program runs. What passes is completed; then the job is paused, or over.
+    Recover {
+        /// Only sheets from this number on; `None` = all.
+        from: Option<SheetNo>,
+    },
+    /// What had to be done before the first sheet is done.
+    SetUpDone(Result<SetUp, SheetError>),
+    /// A hook has begun: committed before it runs.
+    HookEnded {
+        /// Position in [`Hooks::on_success`] or [`Hooks::on_failure`].
+        hook: usize,
+        /// Run of the job that it belongs to.
+        epoch: u32,
+        /// What came of it.
+        result: Box<HookResult>,
+    },
+    /// A sheet is skipped by a person. Of a running one: when its attempt ends without success.
+    Skip {
+        /// Sheet.
+        sheet: SheetNo,
+    },
+    /// A person answers.
+    Decide {
+        /// Sheet in fermata.
+        sheet: SheetNo,
+        /// What.
+        decision: Decision,
+        /// Of a retry: shown to the instrument after the prompt.
+        prompt: Option<String>,
+        /// Kept with the decision.
+        note: Option<String>,
+    },
+    /// The instrument of a ready sheet cannot be used (its breaker is open): it changes to its next one.
+    /// Without a next one nothing happens and the sheet stays pending.
+    FallBack {
+        /// Sheet.
+        sheet: SheetNo,
+        /// `unavailable`, ...
+        reason: &'static str,
+    },
+    /// The report of an attempt is overdue and nothing of it lives (T15): as a crash.
+    Lost {
+        /// Sheet.
+        sheet: SheetNo,
+        /// Attempt.
+        attempt: AttemptNo,
+    },
     /// A person cancels.
     Cancel,
     /// A rate limit of an instrument (and model) is over or was cleared: waiting sheets of it are pending again.
@@ -452,6 +718,31 @@ pub enum Effect {
         /// By which sheet.
         sheet: SheetNo,
     },
+    /// What an attempt says about its instrument: `Ok` worked, `Err` failed by its own fault with this code.
+    /// Attempts that say nothing about it have no such effect.
+    Instrument {
+        /// Instrument.
+        instrument: Arc<str>,
+        /// Model, if known.
+        model: Option<Arc<str>>,
+        /// Sheet.
+        sheet: SheetNo,
+        /// What.
+        result: Result<(), ErrorCode>,
+    },
+    /// Do what the score wants before the first sheet, then tell [`Input::SetUpDone`].
+    SetUp,
+    /// Run this hook once it is committed, then tell [`Input::HookEnded`].
+    Hook {
+        /// Position.
+        hook: usize,
+        /// Of [`Hooks::on_failure`], else of [`Hooks::on_success`].
+        on_failure: bool,
+        /// Run of the job.
+        epoch: u32,
+    },
+    /// End the hook that runs: the job is cancelled.
+    EndHook,
     /// The job needs no permit any more: it is paused or ended and nothing of it runs.
     Released,
     /// Something to tell whoever watches.
@@ -477,6 +768,96 @@ pub struct Order {
     pub completion: (u32, u32),
     /// What the attempt before failed at, for the prompt.
     pub previous: Option<Arc<PreviousFailure>>,
+    /// Ask `skip_when_command` first.
+    pub skip_command: bool,
+    /// Should it fail for good, try remedies: always after an error that is not worth a retry, and
+    /// after every failure when this is the last attempt of its budget.
+    pub heal: Heal,
+    /// What a person added to the prompt.
+    pub note: Option<Arc<str>>,
+    /// Micro-dollars and tokens that the sheet may still spend.
+    pub left: Left,
+}
+
+/// Whether remedies are tried after a failed attempt.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Heal {
+    /// No.
+    #[default]
+    Never,
+    /// After an error that is not worth a retry.
+    IfHopeless,
+    /// After every failure.
+    Always,
+}
+
+/// What a sheet may still spend; `None` = as much as it likes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Left {
+    /// Micro-dollars.
+    pub cost: Option<u64>,
+    /// Tokens.
+    pub tokens: Option<u64>,
+}
+
+/// What was done before the first sheet.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SetUp {
+    /// The git worktree in which the sheets run.
+    pub worktree: Option<Worktree>,
+    /// Isolation was asked for and is not possible; the sheets run in place.
+    pub isolation_fallback: bool,
+    /// Where the old content of the workspace went.
+    pub archive: Option<String>,
+    /// Remarks.
+    pub warnings: Vec<String>,
+}
+
+/// A git worktree of a job.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Worktree {
+    /// Absolute.
+    pub path: String,
+    /// The repository that it belongs to, absolute.
+    pub repository: String,
+    /// Commit that it started from.
+    pub base_commit: String,
+    /// Branch that keeps its commits, once there is one.
+    pub branch: Option<String>,
+    /// It is locked.
+    pub locked: bool,
+}
+
+/// What came of a hook.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct HookResult {
+    /// `run_job run_command run_script`.
+    pub hook_type: String,
+    /// From the score.
+    pub description: Option<String>,
+    /// `None` while it runs, and for ever when the conductor died meanwhile and it cannot be known.
+    pub success: Option<bool>,
+    /// Exit code.
+    pub exit_code: Option<i32>,
+    /// Why it failed.
+    pub error_message: Option<String>,
+    /// Seconds.
+    pub duration_seconds: f64,
+    /// Last 2,000 characters of its output.
+    pub output: String,
+    /// Its whole output.
+    pub log_path: Option<String>,
+    /// The job that it submitted.
+    pub chained_job_id: Option<String>,
+    /// Its score.
+    pub chained_job_path: Option<String>,
+    /// Its workspace.
+    pub chained_job_workspace: Option<String>,
+    /// Run of the job.
+    pub epoch: u32,
 }
 
 /// Why the attempt before did not finish the sheet.

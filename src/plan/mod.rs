@@ -25,7 +25,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::SheetNo;
-use crate::score::{InstrumentConfig, Issue, Map, Score, hints};
+use crate::score::{Condition, InstrumentConfig, Issue, Map, Score, SkipCommand, hints};
 
 pub use choice::DEFAULT_INSTRUMENT;
 pub use variables::BUILT_IN;
@@ -46,6 +46,8 @@ pub struct Overrides {
     pub workspace: Option<PathBuf>,
     /// Sheets below are skipped.
     pub start_sheet: Option<SheetNo>,
+    /// Repair before giving up.
+    pub self_healing: bool,
     /// Laid over `prompt.variables`.
     pub variables: Map,
 }
@@ -94,6 +96,10 @@ pub struct SheetPlan {
     pub description: Option<String>,
     /// Positions in the score's `validations` of the rules that apply.
     pub rules: Vec<usize>,
+    /// Skipped when this holds right before its first attempt of a run.
+    pub skip_when: Option<Arc<Condition>>,
+    /// Skipped when this command says so right before its first attempt of a run.
+    pub skip_command: Option<Arc<SkipCommand>>,
     /// What the sheet is made of, as 32 hexadecimal digits: equal for equal work, also in another version of the score.
     pub fingerprint: String,
 }
@@ -159,6 +165,8 @@ fn expanded(score: &Score, overrides: &Overrides) -> Result<Plan, Vec<Issue>> {
                 fallbacks: choices.fallbacks(num, place.stage),
                 description: score.sheet.descriptions.get(&num.0).cloned(),
                 rules: Vec::new(),
+                skip_when: None,
+                skip_command: None,
                 fingerprint: String::new(),
             }
         })
@@ -174,6 +182,10 @@ fn expanded(score: &Score, overrides: &Overrides) -> Result<Plan, Vec<Issue>> {
     };
     rules::apply(score, &mut plan, &mut warnings);
     let skips = stages::skips(score, &layout, &mut warnings);
+    for sheet in &mut plan.sheets {
+        sheet.skip_when = skips.when.get(&sheet.num.0).map(|&when| Arc::new(when.clone()));
+        sheet.skip_command = skips.command.get(&sheet.num.0).map(|&command| Arc::new(command.clone()));
+    }
     fingerprint::stamp(score, &mut plan, &skips);
     hints::complete(&mut warnings);
     plan.warnings = warnings;

@@ -419,6 +419,7 @@ fn variables_of_a_sheet() {
     let overrides = Overrides {
         workspace: Some("/else".into()),
         start_sheet: Some(SheetNo(2)),
+        self_healing: false,
         variables: [("own", 2_i64)].into_iter().collect(),
     };
     let plan = expand(&score, &overrides).unwrap();

@@ -81,6 +81,7 @@ impl Desk {
         let overrides = Overrides {
             workspace: submit.workspace.as_deref().map(|dir| absolute(dir, submit.client_cwd.as_deref())),
             start_sheet: submit.start_sheet,
+            self_healing: submit.self_healing,
             variables: submit
                 .variables
                 .iter()

@@ -60,6 +60,7 @@ impl Attempt<'_> {
                 | SheetState::InProgress(_)
                 | SheetState::Waiting { .. }
                 | SheetState::RetryScheduled { .. }
+                | SheetState::Fermata(_)
                 | SheetState::Failed { .. }
                 | SheetState::Skipped { .. }
                 | SheetState::Cancelled { .. } => continue,

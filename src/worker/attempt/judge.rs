@@ -58,8 +58,8 @@ impl Attempt<'_> {
             directory: self.dir.display().to_string(),
             input_tokens: extracted.input_tokens,
             output_tokens: extracted.output_tokens,
-            validations: Vec::new(),
             warnings,
+            ..Evidence::default()
         };
         if exit.killed_by.as_deref() == Some(BY_TERM) {
             return AttemptReport { outcome: Outcome::Ended, evidence };
