@@ -246,6 +246,8 @@ impl Builder {
             view: Arc::clone(&view),
             gauge: monitor.gauge(),
             jobs: HashMap::new(),
+            modifying: BTreeSet::new(),
+            listening: super::output::Listening::default(),
             queue: VecDeque::new(),
             permits: Semaphore::new(config.max_concurrent_jobs as usize),
             sched: Scheduler::new(scheduler_limits(&config)),

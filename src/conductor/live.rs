@@ -13,6 +13,7 @@ use crate::worker::Permit;
 
 use super::card::Card;
 use super::exchange::Exchange;
+use super::modify::Waiting;
 use super::prepared::Prepared;
 use super::view::JobView;
 use super::watch::Watchers;
@@ -30,6 +31,8 @@ pub(crate) struct Live {
     pub(crate) watchers: Watchers,
     pub(crate) cancel_waiters: Vec<(Mono, Exchange)>,
     pub(crate) dirty: Dirty,
+    /// A score that replaces the present one when nothing runs any more.
+    pub(crate) modify: Option<Waiting>,
     /// The deadline that is in the timer index for this job.
     pub(crate) timer: Option<Mono>,
 }
@@ -112,6 +115,7 @@ impl Live {
             watchers: Watchers::default(),
             cancel_waiters: Vec::new(),
             dirty,
+            modify: None,
             timer: None,
         }
     }
@@ -202,6 +206,7 @@ impl Live {
             sheets: self.exec.sheets().to_vec(),
             status: self.exec.status(),
             blocked: self.exec.blocked(now),
+            modify: self.modify.as_ref().map(|waiting| Arc::clone(&waiting.config_path)),
         }
     }
 
@@ -261,6 +266,7 @@ impl Live {
         summary.pause_reason = (!flags.is_empty()).then(|| flags.join(","));
         summary.last_event_at = Some(state.ledger.updated);
         row.attempt_seq = self.attempt_seq;
+        row.request_json = self.modify.as_ref().map(Waiting::encode);
         row.state_json = Some(self.exec.job_record().encode());
         row
     }

@@ -9,6 +9,7 @@ use crate::executor::{Adopted, Found, Leftovers, Stray};
 use crate::ids::AttemptKey;
 
 use super::messages::Event;
+use super::output::{self, Follow};
 
 /// How long a guard may take to write who it is; it needs a millisecond.
 const GUARD_PATIENCE: Duration = Duration::from_secs(2);
@@ -23,6 +24,8 @@ pub(crate) enum Errand {
     End(Arc<Adopted>),
     /// End what an attempt without a record left behind.
     Sweep(AttemptKey, Leftovers),
+    /// Read what attempts have printed since the last look.
+    Listen(Vec<Follow>),
     /// End an attempt that no job knows, guard and all.
     EndStray(Stray),
 }
@@ -48,6 +51,7 @@ pub(crate) fn run(events: &Sender<Event>, errand: Errand) {
             let alive = leftovers.end();
             report(events, Event::Swept(key, alive));
         }
+        Errand::Listen(follows) => report(events, Event::Printed(output::look(follows))),
         Errand::EndStray(stray) => end_stray(&stray),
     }
 }

@@ -10,6 +10,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::exec::{Blocked, JobSpec, JobState, JobStatus, Sheet};
 use crate::ids::JobId;
+use crate::sched::LimitRecord;
 use crate::time::Wall;
 
 use super::card::Card;
@@ -24,6 +25,8 @@ pub(crate) struct JobView {
     pub(crate) status: JobStatus,
     /// Why nothing of it is started.
     pub(crate) blocked: Option<Blocked>,
+    /// A score that takes over when nothing of it runs any more.
+    pub(crate) modify: Option<Arc<str>>,
 }
 
 /// An ended job that is still remembered without asking the database.
@@ -51,6 +54,16 @@ pub(crate) struct View {
     pub(crate) attempts: AtomicU32,
     /// Guards that are not our children.
     adopted_guards: RwLock<Vec<u32>>,
+    /// What holds instruments back.
+    limits: RwLock<Arc<LimitsView>>,
+}
+
+/// Rate limits as they were at the end of a turn.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct LimitsView {
+    pub(crate) active: Vec<LimitRecord>,
+    /// When limits were reported, newest first.
+    pub(crate) reports: Vec<Wall>,
 }
 
 #[derive(Debug, Default)]
@@ -109,6 +122,15 @@ impl View {
 
     pub(crate) fn flag(&self, flag: &AtomicBool) -> bool {
         flag.load(Ordering::Acquire)
+    }
+
+    /// Rate limits, those that have run out meanwhile left out by whoever reads.
+    pub(crate) fn limits(&self) -> Arc<LimitsView> {
+        Arc::clone(&self.limits.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn set_limits(&self, limits: LimitsView) {
+        *self.limits.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(limits);
     }
 
     pub(crate) fn adopted_guards(&self) -> Vec<u32> {

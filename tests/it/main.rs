@@ -4,6 +4,7 @@
 
 mod band;
 mod cli;
+mod control;
 mod descriptors;
 mod examples;
 mod fleet;

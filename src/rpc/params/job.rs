@@ -60,7 +60,9 @@ impl TryFrom<Params> for Submit {
             chain_depth: fields.integer32("chain_depth", 0)?,
             client_cwd,
             name: fields.text("name")?.filter(|name| !name.is_empty()),
-            priority: fields.integer("priority", 0..=10)?.map(|value| u8::try_from(value).unwrap_or(10).max(1)),
+            priority: fields
+                .integer("priority", 0..=10)?
+                .map(|value| u8::try_from(value).unwrap_or(10).max(1)),
             variables: match fields.take("variables") {
                 None => Map::new(),
                 Some(Value::Object(members)) => members,
