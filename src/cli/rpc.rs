@@ -150,9 +150,10 @@ fn unknown_job(name: &str, names: &[String]) -> Stop {
 
 fn is_unknown_job(error: &CallError) -> bool {
     match error {
-        CallError::Rpc { code: -32000, error } => {
-            error["data"]["reason"] == json!("not_found") || Doc(error).text("message").contains("not found")
-        }
+        CallError::Rpc { code: -32000, error } => match error["data"]["reason"].as_str() {
+            Some(reason) => reason == "not_found",
+            None => Doc(error).text("message").contains("not found"),
+        },
         CallError::Rpc { .. } | CallError::Lost => false,
     }
 }

@@ -257,7 +257,8 @@ impl Builder {
             dispatch_at: None,
             shed: super::shed::Shedding::default(),
             stopping: None,
-            again: false,
+            // What was found is published without waiting for an event.
+            again: true,
             adopted: 0,
             sweeping: 0,
             outbox: Outbox::default(),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::exec::{Execution, Input, JobStatus, PauseFlag, Rerun};
-use crate::ids::JobId;
+use crate::ids::{AttemptKey, JobId};
 use crate::rpc::{RpcError, params};
 use crate::store::StoredJob;
 use crate::time::Now;
@@ -31,7 +31,7 @@ impl Core {
             Command::Modify(modification) => self.modify(now, *modification, exchange),
             Command::Decide(ruling) => self.decide(now, *ruling, exchange),
             Command::Recover(recovery) => self.recover_job_again(now, *recovery, exchange),
-            Command::Watch(watch) => self.watch(now, &watch, exchange),
+            Command::Watch(watch, printed) => self.watch(now, &watch, printed, exchange),
             Command::ClearRateLimits { instrument } => {
                 self.clear_rate_limits(now, instrument.as_deref(), exchange);
             }
@@ -279,11 +279,17 @@ impl Core {
         }
     }
 
-    fn watch(&mut self, now: Now, watch: &params::Watch, exchange: Exchange) {
+    fn watch(
+        &mut self,
+        now: Now,
+        watch: &params::Watch,
+        printed: Vec<(AttemptKey, [u64; 2])>,
+        exchange: Exchange,
+    ) {
         let id = &watch.job_id;
         if let Some(live) = self.jobs.get_mut(id) {
             match self.audience.join(&mut live.watchers, watch, exchange) {
-                Ok(()) if watch.output => self.listen(now, id, watch.from_seq.is_some()),
+                Ok(()) if watch.output => self.listen(now, id, &printed),
                 Ok(()) => {}
                 Err(refused) => {
                     let (exchange, error) = *refused;

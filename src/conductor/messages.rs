@@ -48,8 +48,8 @@ pub(crate) enum Command {
     Decide(Box<Ruling>),
     /// `job.recover`, to be applied.
     Recover(Box<Recovery>),
-    /// `job.watch`.
-    Watch(params::Watch),
+    /// `job.watch`, with what the attempts that run have printed by now.
+    Watch(params::Watch, Vec<(AttemptKey, [u64; 2])>),
     /// `daemon.clear_rate_limits`.
     ClearRateLimits { instrument: Option<String> },
     /// `daemon.shutdown`.

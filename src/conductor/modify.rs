@@ -64,6 +64,11 @@ impl Waiting {
     }
 }
 
+/// Where the score is that waits, from the row of its job.
+pub(crate) fn waiting_path(request: &str) -> Option<String> {
+    serde_json::from_str::<Stored>(request).ok().map(|stored| stored.modify.config_path)
+}
+
 /// What a drained job does with the score that waits for it.
 enum Swap {
     /// Something of it still runs, or its hooks do.

@@ -55,8 +55,6 @@ struct Reading {
     name: &'static str,
     path: PathBuf,
     file: Option<File>,
-    /// Begin where the file ends at the first look.
-    from_end: bool,
     offset: u64,
     /// Read, but not told yet: the beginning of a line.
     held: Vec<u8>,
@@ -92,16 +90,17 @@ impl Listening {
     /// An attempt is handed out: whoever listens hears it from its first byte.
     pub(super) fn begun(&mut self, wanted: bool, key: &AttemptKey) {
         if wanted {
-            self.follows.insert(key.clone(), Follow::new(key, false, PathBuf::new()));
+            self.follows.insert(key.clone(), Follow::new(key, [0; 2]));
         }
     }
 }
 
 impl Follow {
-    fn new(key: &AttemptKey, from_end: bool, dir: PathBuf) -> Self {
-        let reading = |name, path| Reading { name, path, file: None, from_end, offset: 0, held: Vec::new() };
-        let streams =
-            [reading("stdout", executor::stdout_log(&dir)), reading("stderr", executor::stderr_log(&dir))];
+    /// From these offsets on. Its files are named when they are looked at first.
+    fn new(key: &AttemptKey, [stdout, stderr]: [u64; 2]) -> Self {
+        let reading =
+            |name, offset| Reading { name, path: PathBuf::new(), file: None, offset, held: Vec::new() };
+        let streams = [reading("stdout", stdout), reading("stderr", stderr)];
         Self { key: key.clone(), last: false, streams }
     }
 
@@ -130,17 +129,11 @@ impl Reading {
             None => match crate::file::open(&self.path) {
                 Ok(file) => self.file.insert(file),
                 // Made with its first byte.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    self.from_end = false;
-                    return Ok(());
-                }
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
                 Err(error) => return Err(error),
             },
         };
         let length = file.metadata()?.len();
-        if std::mem::take(&mut self.from_end) {
-            self.offset = length;
-        }
         let mut skipped = 0;
         // A file that was shortened holds the same output with its middle left out.
         if length < self.offset {
@@ -219,16 +212,16 @@ fn good_cut(text: &str) -> usize {
 }
 
 impl Core {
-    /// Somebody begins to listen to a job: from now on, or from the beginning of what runs.
-    pub(super) fn listen(&mut self, now: Now, id: &JobId, from_start: bool) {
+    /// Somebody begins to listen to a job: from what was printed when it asked, or from the beginning
+    /// of what runs.
+    pub(super) fn listen(&mut self, now: Now, id: &JobId, printed: &[(AttemptKey, [u64; 2])]) {
         let Some(live) = self.jobs.get(id) else { return };
         for attempt in live.running.keys() {
             let Some(sheet) = live.sheet_of(*attempt) else { continue };
             let key = AttemptKey { job: id.clone(), sheet, attempt: *attempt };
-            if !self.listening.follows.contains_key(&key) {
-                let dir = executor::dir(&self.state_dir, &key);
-                self.listening.follows.insert(key.clone(), Follow::new(&key, !from_start, dir));
-            }
+            let offsets =
+                printed.iter().find(|(other, _)| *other == key).map_or([0; 2], |(_, offsets)| *offsets);
+            self.listening.follows.entry(key).or_insert_with_key(|key| Follow::new(key, offsets));
         }
         self.arm_output(now, INTERVAL);
     }
@@ -358,7 +351,7 @@ mod tests {
     use super::*;
 
     fn reading(path: PathBuf) -> Reading {
-        Reading { name: "stdout", path, file: None, from_end: false, offset: 0, held: Vec::new() }
+        Reading { name: "stdout", path, file: None, offset: 0, held: Vec::new() }
     }
 
     fn texts(pieces: &[Piece]) -> Vec<&str> {

@@ -46,7 +46,9 @@ impl Desk {
                 errors.push((num, of_sheet(num, sheet)));
             }
         }
-        if let Some(message) = state["error_message"].as_str() {
+        // A job that failed because of its sheets repeats what they say.
+        let own = |message: &&str| errors.is_empty() || !message.starts_with("Sheet ");
+        if let Some(message) = state["error_message"].as_str().filter(own) {
             errors.push((0, of_job(message, &state)));
         }
         errors.sort_by_key(|(sheet, _)| *sheet);

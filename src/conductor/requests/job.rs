@@ -18,6 +18,7 @@ use super::{Desk, Outcome};
 use crate::conductor::card::Card;
 use crate::conductor::live;
 use crate::conductor::messages::Command;
+use crate::conductor::modify::waiting_path;
 use crate::conductor::prepared::{Prepared, Snapshot};
 use crate::conductor::view::JobView;
 
@@ -108,6 +109,7 @@ impl Desk {
             checkpoint::status_json(&card.meta(None), &prepared.spec, exec.job(), exec.sheets(), None, now);
         status["job_name"] = card.name.into();
         status["cost_limits"] = cost_limits(&prepared.spec.budget);
+        status["modify_pending"] = stored.row.request_json.as_deref().and_then(waiting_path).into();
         Ok(status)
     }
 
@@ -158,7 +160,24 @@ impl Desk {
                 None => Err(RpcError::JobNotFound(id.clone())),
             };
         }
-        Ok(Outcome::Command(Command::Watch(watch)))
+        let printed = if watch.output && watch.from_seq.is_none() { self.printed(id) } else { Vec::new() };
+        Ok(Outcome::Command(Command::Watch(watch, printed)))
+    }
+
+    /// How much the attempts that run have printed by now: a listener hears what follows.
+    fn printed(&self, id: &JobId) -> Vec<(AttemptKey, [u64; 2])> {
+        let Some(view) = self.view.live(id) else { return Vec::new() };
+        let state_dir = self.config.state_dir();
+        let size = |path: std::path::PathBuf| std::fs::metadata(path).map_or(0, |meta| meta.len());
+        view.sheets
+            .iter()
+            .filter_map(|sheet| {
+                let active = sheet.state.active()?;
+                let key = AttemptKey { job: id.clone(), sheet: sheet.num, attempt: active.attempt };
+                let dir = executor::dir(&state_dir, &key);
+                Some((key, [size(executor::stdout_log(&dir)), size(executor::stderr_log(&dir))]))
+            })
+            .collect()
     }
 
     pub(super) fn job_pause(&mut self, pause: params::Pause) -> Result<Outcome, RpcError> {

@@ -32,7 +32,7 @@ fn limits_are_shown_and_cleared() {
     assert!(shown.starts_with("Rate limit on limited - clears in "), "{shown}");
     let status = said(&house, &["status", "job"]);
     assert!(status.contains("Rate limit on limited - clears in "), "{status}");
-    assert!(status.contains("rate limited, clears in 50m"), "{status}");
+    assert!(status.contains("rate limited, clears in 5"), "{status}");
     assert_eq!(document(&house, &["status", "job"])["rate_limits"][0]["instrument"], "limited");
     // Another instrument's name clears nothing.
     assert_eq!(

@@ -9,8 +9,7 @@ use crate::band::{Band, ONCE, over, states};
 use crate::house::House;
 use crate::wait::wait_until;
 
-const GATED: &str =
-    "touch \"begun-$sheet-$nth\"; gate \"go-$sheet\"; echo \"$sheet $(cat prompt-$sheet-$nth)\" >> ended\n";
+const GATED: &str = "touch \"begun-$sheet-$nth\"; gate \"go-$sheet\"; echo \"$sheet $(grep words prompt-$sheet-$nth)\" >> ended\n";
 const OLD: &str = "instrument: gated\nsheet: {size: 1, total_items: 2}\nprompt: {template: old words}\n";
 const NEW: &str = "instrument: gated\nsheet: {size: 1, total_items: 3}\nprompt: {template: new words}\n";
 
@@ -190,7 +189,7 @@ fn the_command_waits_for_the_change() {
 #[test]
 fn a_job_that_completes_first_stays_completed() {
     let house = house();
-    house.play("job", "instrument: gated\nsheet: {size: 1, total_items: 1}\nprompt: {template: old}\n");
+    house.play("job", "instrument: gated\nsheet: {size: 1, total_items: 1}\nprompt: {template: old words}\n");
     house.wait_sheet("job", 1, "in_progress");
     let new = version(
         &house,
