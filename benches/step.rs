@@ -32,6 +32,8 @@ fn job(sheets: u32, chained: bool) -> Execution {
         timeout: Duration::from_secs(1800),
     };
     let spec = JobSpec {
+        name: "test".into(),
+        workspace: "/w".into(),
         sheets: (1..=sheets).map(sheet).collect(),
         max_parallel: if chained { 1 } else { 20 },
         fail_fast: true,
@@ -60,6 +62,7 @@ fn job(sheets: u32, chained: bool) -> Execution {
         budget: Budget::default(),
         healing: 0,
         escalation: None,
+        patience: None,
         breaker: None,
         set_up: false,
         hooks: Hooks::default(),

@@ -27,6 +27,8 @@ fn spec() -> Arc<JobSpec> {
         timeout: Duration::from_secs(1800),
     };
     Arc::new(JobSpec {
+        name: "test".into(),
+        workspace: "/w".into(),
         sheets: vec![sheet(1, Vec::new()), sheet(2, vec![SheetNo(1)])],
         max_parallel: 1,
         fail_fast: false,
@@ -55,6 +57,7 @@ fn spec() -> Arc<JobSpec> {
         budget: Budget::default(),
         healing: 0,
         escalation: None,
+        patience: None,
         breaker: None,
         set_up: false,
         hooks: Hooks::default(),

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::exec::{
     BreakerPolicy, Breakpoint, Budget, Escalation, Hook, Hooks, InstrumentRef, JobSpec, RateLimitPolicy,
-    RetryPolicy, SheetSpec,
+    RetryPolicy, SheetSpec, SkipRule,
 };
 use crate::ids::SheetNo;
 use crate::instrument::{Profile, Registry};
@@ -99,12 +99,14 @@ fn job_spec(
             fingerprint: sheet.fingerprint.as_str().into(),
             stage: sheet.stage,
             instance: sheet.instance,
-            skip_when: sheet.skip_when.as_deref().map(|when| Arc::new(when.expr.clone())),
+            skip_when: skip_rule(score, plan, sheet),
             skip_command: sheet.skip_command.is_some(),
             timeout: longest(sheet, profiles),
         })
         .collect();
     JobSpec {
+        name: score.name.as_str().into(),
+        workspace: plan.workspace.display().to_string().into(),
         sheets,
         max_parallel: if parallel { score.parallel.max_concurrent } else { 1 },
         fail_fast: parallel && score.parallel.fail_fast,
@@ -136,11 +138,8 @@ fn job_spec(
         } else {
             0
         },
-        escalation: score.learning.escalation_enabled.then(|| Escalation {
-            patience: Some(score.conductor.escalation_response_timeout_seconds)
-                .filter(|patience| *patience > 0.0)
-                .map(seconds),
-        }),
+        patience: patience(score),
+        escalation: score.learning.escalation_enabled.then(|| Escalation { patience: patience(score) }),
         breaker: score.circuit_breaker.enabled.then(|| BreakerPolicy {
             threshold: score.circuit_breaker.failure_threshold,
             recovery: seconds(score.circuit_breaker.recovery_timeout_seconds),
@@ -151,6 +150,22 @@ fn job_spec(
         hooks: hooks(score),
         breakpoints: breakpoints(score, plan),
     }
+}
+
+/// How long a person may take to answer.
+fn patience(score: &Score) -> Option<Duration> {
+    let seconds = score.conductor.escalation_response_timeout_seconds;
+    (seconds > 0.0).then(|| Duration::from_secs_f64(seconds))
+}
+
+/// `skip_when` with the values that do not change during a run.
+fn skip_rule(score: &Score, plan: &Plan, sheet: &plan::SheetPlan) -> Option<Arc<SkipRule>> {
+    let when = sheet.skip_when.as_deref()?;
+    let fixed = |name: &&str| !matches!(*name, "sheets" | "job");
+    let names = when.expr.names().into_iter().filter(fixed);
+    let values =
+        names.filter_map(|name| Some((name.to_owned(), plan.condition_value(score, sheet, name)?))).collect();
+    Some(Arc::new(SkipRule { text: when.text.as_str().into(), expr: when.expr.clone(), values }))
 }
 
 /// The longest that a limit of the sheet lets an attempt live, over its instruments.
@@ -188,12 +203,16 @@ fn budget(score: &Score) -> Budget {
 
 fn hooks(score: &Score) -> Hooks {
     let hook = |hook: &score::Hook| {
-        let (chains, detached, pause_before) = match &hook.action {
-            HookAction::Job { detached, pause_before_chain, .. } => (true, *detached, *pause_before_chain),
-            HookAction::Command(_) | HookAction::Script(_) => (false, false, false),
+        let (hook_type, detached, pause_before) = match &hook.action {
+            HookAction::Job { detached, pause_before_chain, .. } => {
+                ("run_job", *detached, *pause_before_chain)
+            }
+            HookAction::Command(_) => ("run_command", false, false),
+            HookAction::Script(_) => ("run_script", false, false),
         };
         Hook {
-            chains,
+            hook_type,
+            chains: matches!(hook.action, HookAction::Job { .. }),
             detached,
             pause_before,
             abort_on_failure: hook.abort_on_failure,

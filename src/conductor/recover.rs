@@ -177,10 +177,13 @@ impl Core {
             Recovery::Adopt | Recovery::Resume | Recovery::Fail => (),
         }
         let Some(live) = self.jobs.get(id) else { return };
-        let ours: Vec<PauseFlag> =
-            live.exec.job().pause_flags.iter().copied().filter(|flag| *flag != PauseFlag::User).collect();
         if self.config.auto_resume {
-            // What a person paused stays paused. Pressure, if it still is there, is met anew.
+            // What waits for a person goes on waiting. Pressure, if it still is there, is met anew.
+            let flags = &live.exec.job().pause_flags;
+            let ours: Vec<PauseFlag> = [PauseFlag::Pressure, PauseFlag::Shutdown]
+                .into_iter()
+                .filter(|flag| flags.contains(flag))
+                .collect();
             for flag in ours {
                 self.step(now, id, Input::Unpause(flag));
             }

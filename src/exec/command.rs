@@ -46,37 +46,89 @@ impl Execution {
             return;
         }
         match self.job.status {
-            JobStatus::Completed | JobStatus::Queued | JobStatus::Finishing | JobStatus::PausedAtChain => {}
-            JobStatus::Running => {
-                // Still draining: the pause is called off, the permit was never given back.
-                if !self.job.pause_flags.is_empty() {
-                    self.job.pause_flags.clear();
-                    out.job();
+            JobStatus::Completed | JobStatus::Queued => {}
+            // Still draining: the pause is called off, the permit was never given back.
+            JobStatus::Running | JobStatus::Finishing => self.lift_pauses(out),
+            JobStatus::Paused => {
+                // A recovery goes on; otherwise what did not succeed runs again.
+                if self.job.ledger.recovery.is_none() {
+                    self.reopen(rerun, now.wall, out);
+                }
+                self.lift_pauses(out);
+                out.job();
+                if self.job.pause_flags.is_empty() {
+                    self.job.ledger.run_epoch += 1;
+                    self.job.ledger.budget_remarks.clear();
+                    self.queue_if_unpaused("resumed", out);
                 }
             }
-            JobStatus::Paused => {
+            JobStatus::PausedAtChain => {
                 self.reopen(rerun, now.wall, out);
-                self.job.pause_flags.clear();
-                self.job.ledger.run_epoch += 1;
+                self.lift_pauses(out);
                 out.job();
-                self.queue_if_unpaused("resumed", out);
+                if self.index.counts.unfinished() > 0 {
+                    // The score has changed meanwhile: there is work before the chain goes on.
+                    self.job.ledger.finishing = None;
+                    self.job.status = JobStatus::Paused;
+                    self.job.ledger.run_epoch += 1;
+                    self.queue_if_unpaused("resumed", out);
+                    return;
+                }
+                self.job.status = JobStatus::Finishing;
+                if let Some(finishing) = &mut self.job.ledger.finishing {
+                    finishing.confirmed = true;
+                    finishing.cooled = true;
+                }
             }
             JobStatus::Failed | JobStatus::Cancelled => self.restart(rerun, now.wall, out),
+        }
+    }
+
+    /// What a person who resumes lifts: everything but questions that are open, and a budget that
+    /// is still exceeded.
+    fn lift_pauses(&mut self, out: &mut Out) {
+        let before = self.job.pause_flags.len();
+        let open = self.index.counts.fermata > 0;
+        let dear = self.is_over_budget();
+        self.job.pause_flags.retain(|flag| match flag {
+            PauseFlag::Escalation => open,
+            PauseFlag::Cost => dear,
+            PauseFlag::User | PauseFlag::Checkpoint | PauseFlag::Pressure | PauseFlag::Shutdown => false,
+        });
+        let at_checkpoint = self.job.ledger.checkpoint.take().is_some();
+        if at_checkpoint || self.job.pause_flags.len() != before {
+            out.job();
         }
     }
 
     /// An ended job runs again: what did not succeed is pending with fresh budgets.
     fn restart(&mut self, rerun: Rerun, at: Wall, out: &mut Out) {
         self.reopen(rerun, at, out);
+        self.new_run("resumed", out);
+    }
+
+    /// Another run of an ended job. It waits for a permit, or for more money.
+    pub(super) fn new_run(&mut self, reason: &str, out: &mut Out) {
         self.job.pause_flags = BTreeSet::new();
         self.job.status = JobStatus::Queued;
         let ledger = &mut self.job.ledger;
         ledger.completed = None;
         ledger.error = None;
+        ledger.error_code = None;
         ledger.ran_ms = 0;
         ledger.run_epoch += 1;
+        ledger.budget_remarks.clear();
+        ledger.completed_in_run = 0;
+        ledger.finishing = None;
+        ledger.checkpoint = None;
         out.job();
-        out.event(event::job("job.queued", json!({ "reason": "resumed" })));
+        if self.is_over_budget() && self.job.ledger.recovery.is_none() {
+            self.job.pause_flags.insert(PauseFlag::Cost);
+            self.job.status = JobStatus::Paused;
+            out.event(event::job("job.paused", json!({ "reason": PauseFlag::Cost.as_str() })));
+            return;
+        }
+        out.event(event::job("job.queued", json!({ "reason": reason })));
     }
 
     /// Makes the sheets pending that run again. Nothing of the job runs.
@@ -100,7 +152,11 @@ impl Execution {
             }
         }
         self.index = Index::build(&self.spec, &self.sheets);
-        // What stays unsuccessful keeps blocking what depends on it.
+        self.block_dependents(at, out);
+    }
+
+    /// What is unsuccessful blocks what depends on it.
+    pub(super) fn block_dependents(&mut self, at: Wall, out: &mut Out) {
         for index in 0..self.sheets.len() {
             let state = &self.sheets[index].state;
             if state.is_terminal() && !state.satisfies() {
@@ -142,6 +198,10 @@ impl Execution {
         }
         self.job.ending = Some(ending);
         out.job();
+        if self.set_up_runs || self.hook_runs {
+            out.act(Effect::EndHook);
+        }
+        self.give_recovery_up(now.wall, out);
         for at in 0..self.sheets.len() {
             let state = &self.sheets[at].state;
             if !state.is_terminal() && state.active().is_none() {

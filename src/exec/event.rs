@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Counts, Execution, JobEvent};
+use super::{Counts, Execution, JobEvent, account};
 use crate::ids::SheetNo;
 
 /// An event of the job itself.
@@ -43,19 +43,27 @@ pub(super) fn sheet_started(exec: &Execution, num: SheetNo, pid: u32) -> JobEven
 pub(super) fn result(exec: &Execution, num: SheetNo, success: bool, rate_limited: bool) -> Value {
     let ledger = &exec.sheets[num.index()].ledger;
     let instrument = exec.instrument(num);
+    let cost = ledger.evidence.as_ref().and_then(|evidence| evidence.cost_micro);
     let seconds = ledger.evidence.as_ref().map_or(0.0, |evidence| evidence.duration_seconds);
     object([
         ("instrument", instrument.name.as_ref().into()),
         ("attempt", ledger.attempt_count.into()),
         ("success", success.into()),
         ("validation_pass_rate", ledger.pass_percentage.into()),
-        ("cost_usd", Value::Null),
+        ("cost_usd", cost.map(account::dollars).into()),
         ("duration_seconds", seconds.into()),
         ("rate_limited", rate_limited.into()),
         ("error_classification", ledger.error.as_ref().map(|error| error.code.to_string()).into()),
         ("model_used", instrument.model.as_deref().into()),
         ("total_sheets", exec.sheets.len().into()),
     ])
+}
+
+/// What an attempt has cost, and its job so far.
+pub(super) fn cost_update(num: SheetNo, cost: u64, total: u64) -> JobEvent {
+    let data =
+        [("cost_usd", account::dollars(cost).into()), ("total_cost_usd", account::dollars(total).into())];
+    sheet("job.cost_update", num, object(data))
 }
 
 /// How the rules of an attempt went.

@@ -22,6 +22,8 @@ pub(super) struct Index {
     opens: Vec<Vec<u32>>,
     /// Longest chain of dependencies above each sheet.
     depths: Vec<u32>,
+    /// Pending sheets.
+    pub(super) pending: BTreeSet<SheetNo>,
     /// Pending sheets whose dependencies are satisfied.
     pub(super) ready: BTreeSet<SheetNo>,
     /// Sheets that hold a slot.
@@ -137,6 +139,7 @@ impl Index {
             gate_of,
             opens,
             depths,
+            pending: BTreeSet::new(),
             ready: BTreeSet::new(),
             active: BTreeSet::new(),
             timers: BTreeSet::new(),
@@ -178,7 +181,10 @@ impl Index {
     fn leave(&mut self, num: SheetNo, old: &SheetState) {
         *self.counts.slot(old) -= 1;
         match old {
-            SheetState::Pending => _ = self.ready.remove(&num),
+            SheetState::Pending => {
+                self.pending.remove(&num);
+                self.ready.remove(&num);
+            }
             SheetState::Dispatched(_) | SheetState::InProgress(_) => _ = self.active.remove(&num),
             SheetState::Waiting { until } | SheetState::RetryScheduled { until } => {
                 self.timers.remove(&(until.mono, num));
@@ -199,6 +205,7 @@ impl Index {
         *self.counts.slot(new) += 1;
         match new {
             SheetState::Pending => {
+                self.pending.insert(num);
                 if self.gates[self.gate_of[num.index()] as usize].open == 0 {
                     self.ready.insert(num);
                 }

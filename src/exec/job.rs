@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{EndReason, HookResult, JobStatus, PauseFlag, SetUp};
+use super::{EndReason, Evidence, HookResult, JobStatus, PauseFlag, SetUp};
 use crate::classify::ErrorCode;
 use crate::ids::SheetNo;
 use crate::time::{Deadline, Now, Wall};
@@ -78,6 +78,35 @@ pub struct JobLedger {
     pub completed_in_run: u32,
     /// The newest remarks for people, oldest first.
     pub remarks: Vec<Remark>,
+    /// Sheets that have cost anything.
+    pub sheets_charged: u32,
+    /// A failed job is being recovered.
+    pub recovery: Option<Recovery>,
+    /// The checkpoint of the score that it is paused at.
+    pub checkpoint: Option<AtCheckpoint>,
+}
+
+/// A failed job whose rules are checked again.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Recovery {
+    /// Sheets that passed.
+    pub recovered: u32,
+    /// The job's error so far.
+    pub error: Option<String>,
+    /// Its code.
+    pub code: Option<ErrorCode>,
+}
+
+/// A checkpoint of the score at which a person is asked.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AtCheckpoint {
+    /// Before which sheet.
+    pub sheet: SheetNo,
+    /// Its name in the score.
+    pub name: String,
+    /// What is asked.
+    pub message: String,
 }
 
 /// What attempts have used up.
@@ -110,10 +139,12 @@ pub struct Finishing {
     pub code: Option<ErrorCode>,
     /// Position of the hook that runs, or is next.
     pub hook: usize,
-    /// A person has agreed to this hook.
+    /// It is begun; its result is the last one of [`JobLedger::hook_results`] and still open.
+    pub running: bool,
+    /// A person has agreed to it.
     pub confirmed: bool,
-    /// Until when is waited before this hook, and for how long in all.
-    pub cooldown: Option<(Wall, u64)>,
+    /// The wait before it has begun; [`JobState::hold`] says until when.
+    pub cooled: bool,
 }
 
 /// Something about a job that people should know and that is no error.
@@ -125,6 +156,26 @@ pub struct Remark {
     pub sheet: Option<SheetNo>,
     /// One line.
     pub message: String,
+}
+
+impl Spent {
+    /// Adds one attempt.
+    pub(super) fn add(&mut self, evidence: &Evidence) {
+        self.attempts += 1;
+        match evidence.cost_micro {
+            Some(cost) => self.cost_micro = self.cost_micro.saturating_add(cost),
+            None => self.unpriced += 1,
+        }
+        self.confidence = self.confidence.min(evidence.cost_confidence.clamp(0.0, 1.0));
+        self.input_tokens = self.input_tokens.saturating_add(evidence.input_tokens.unwrap_or(0));
+        self.output_tokens = self.output_tokens.saturating_add(evidence.output_tokens.unwrap_or(0));
+    }
+
+    /// Input and output tokens.
+    #[must_use]
+    pub const fn tokens(&self) -> u64 {
+        self.input_tokens.saturating_add(self.output_tokens)
+    }
 }
 
 impl Default for Spent {
@@ -159,6 +210,9 @@ impl Default for JobLedger {
             finishing: None,
             completed_in_run: 0,
             remarks: Vec::new(),
+            sheets_charged: 0,
+            recovery: None,
+            checkpoint: None,
         }
     }
 }
@@ -215,6 +269,15 @@ impl JobState {
     pub(super) fn stop_clock(&mut self, now: Now) {
         self.ledger.ran_ms = u64::try_from(self.ran(now).as_millis()).unwrap_or(u64::MAX);
         self.clock = None;
+    }
+}
+
+impl JobLedger {
+    /// Hooks of the present run that failed.
+    #[must_use]
+    pub fn failed_hooks(&self) -> usize {
+        let failed = |result: &&HookResult| result.epoch == self.run_epoch && result.success == Some(false);
+        self.hook_results.iter().filter(failed).count()
     }
 }
 

@@ -6,17 +6,26 @@
 //! of processes, files or storage.
 //!
 //! Invariants, each of them a property test:
-//! - an unfinished job that is neither queued nor paused has an active sheet, a runnable sheet or a deadline;
+//! - an unfinished job that is neither queued nor paused has an active sheet, a runnable sheet, a deadline,
+//!   or a set-up or hook that runs;
 //! - at most one attempt of a sheet is in flight, and only its own report ends it;
-//! - a terminal sheet or job changes by [`Input::Resume`] alone;
+//! - a terminal sheet or job changes by [`Input::Resume`] and [`Input::Recover`] alone;
 //! - for each [`Input::Begin`] that took a permit there is exactly one [`Effect::Released`];
 //! - a job restored from its records goes on as the one that was recorded.
 
+mod account;
+mod ask;
+mod close;
 mod command;
+mod condition;
+mod dispatch;
 mod event;
+mod exhaust;
+mod finish;
 mod index;
 mod job;
 mod out;
+mod recover;
 mod report;
 mod restore;
 mod retry;
@@ -30,16 +39,17 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::ids::{AttemptNo, SheetNo, Token};
+use crate::ids::{AttemptNo, SheetNo};
 use crate::time::{Deadline, Mono, Now};
 
 use index::Index;
 use out::Out;
 
 pub use index::Counts;
-pub use job::{Ending, Finishing, JobLedger, JobState, Remark, Spent};
+pub use job::{AtCheckpoint, Ending, Finishing, JobLedger, JobState, Recovery, Remark, Spent};
 pub use sheet::{
-    AttemptEnd, AttemptSummary, ErrorEntry, FallbackEntry, Ledger, MAX_ATTEMPTS_KEPT, MAX_HISTORY, Sheet,
+    AttemptEnd, AttemptSummary, ErrorEntry, EscalationEntry, FallbackEntry, Ledger, MAX_ATTEMPTS_KEPT,
+    MAX_HISTORY, OutcomeCategory, Seen, Sheet,
 };
 pub use types::*;
 
@@ -54,6 +64,10 @@ pub struct Execution {
     unsaved: Vec<SheetNo>,
     /// Just made or restored: the next step may find the job already over.
     unsettled: bool,
+    /// The set-up was asked for in this life of the process and has not answered.
+    set_up_runs: bool,
+    /// A hook was asked for in this life of the process and has not answered.
+    hook_runs: bool,
 }
 
 /// Why a job starts nothing now.
@@ -117,7 +131,16 @@ impl Execution {
             ledger,
         };
         let index = Index::build(&spec, &sheets);
-        Self { spec, job, sheets, index, unsaved: Vec::new(), unsettled: false }
+        Self {
+            spec,
+            job,
+            sheets,
+            index,
+            unsaved: Vec::new(),
+            unsettled: false,
+            set_up_runs: false,
+            hook_runs: false,
+        }
     }
 
     /// The only place where a job changes. Inputs that do not fit the state change nothing.
@@ -141,13 +164,17 @@ impl Execution {
             Input::LimitCleared { instrument } => self.limit_cleared(now, instrument.as_deref(), &mut out),
             Input::FailJob { message } => self.end_job(now, Ending::Fail { message }, &mut out),
             Input::Orphaned { message } => self.orphaned(message, &mut out),
-            Input::Recover { .. }
-            | Input::SetUpDone(_)
-            | Input::HookEnded { .. }
-            | Input::Skip { .. }
-            | Input::Decide { .. }
-            | Input::FallBack { .. }
-            | Input::Lost { .. } => {}
+            Input::Recover { from } => self.recover(from, &mut out),
+            Input::SetUpDone(result) => self.set_up_done(now, result, &mut out),
+            Input::HookEnded { hook, epoch, result } => {
+                self.hook_ended(now, hook, epoch, *result, &mut out);
+            }
+            Input::Skip { sheet } => self.skip(now, sheet, &mut out),
+            Input::Decide { sheet, decision, prompt, note } => {
+                self.decide(now, sheet, decision, (prompt, note), &mut out);
+            }
+            Input::FallBack { sheet, reason } => self.fall_back_unused(now, sheet, reason, &mut out),
+            Input::Lost { sheet, attempt } => self.lost(now, sheet, attempt, &mut out),
         }
         if self.index.counts.satisfied() > satisfied {
             out.event(event::progress(&self.index.counts, self.sheets.len()));
@@ -162,7 +189,17 @@ impl Execution {
     /// Sheets that may be dispatched now, ascending.
     pub fn runnable(&self, now: Now) -> impl Iterator<Item = SheetNo> + '_ {
         let most = if self.blocked(now).is_none() { usize::MAX } else { 0 };
-        self.index.ready.iter().copied().take(most)
+        self.ready().take(most)
+    }
+
+    /// Pending sheets whose dependencies are satisfied; while a failed job is recovered, those that
+    /// are checked again.
+    fn ready(&self) -> impl Iterator<Item = SheetNo> + '_ {
+        let recovering = self.job.ledger.recovery.is_some();
+        let wanted =
+            move |num: &SheetNo| !recovering || self.sheets[num.index()].ledger.mode == Mode::Recover;
+        let pool = if recovering { &self.index.pending } else { &self.index.ready };
+        pool.iter().copied().filter(wanted)
     }
 
     /// Why nothing may be dispatched now; `None` when something may.
@@ -177,11 +214,17 @@ impl Execution {
         if !self.job.pause_flags.is_empty() {
             return Some(Blocked::Paused);
         }
+        if self.needs_set_up() {
+            return Some(Blocked::SettingUp);
+        }
         if self.index.active.len() >= self.spec.max_parallel.max(1) as usize {
             return Some(Blocked::Parallel);
         }
-        if self.index.ready.is_empty() {
+        if self.ready().next().is_none() {
             return Some(Blocked::NothingReady);
+        }
+        if self.is_reserved() {
+            return Some(Blocked::Budget);
         }
         self.job.hold.filter(|hold| !hold.is_due(now)).map(Blocked::Pacing)
     }
@@ -196,8 +239,8 @@ impl Execution {
             return None;
         }
         let timer = self.index.timers.first().map(|&(at, _)| at);
-        let running = self.job.status == JobStatus::Running;
-        let paced = running && self.job.pause_flags.is_empty() && self.job.ending.is_none();
+        let working = matches!(self.job.status, JobStatus::Running | JobStatus::Finishing);
+        let paced = working && self.job.pause_flags.is_empty() && self.job.ending.is_none();
         let hold = self.job.hold.filter(|_| paced).map(|hold| hold.mono);
         [timer, hold, self.times_out()].into_iter().flatten().min()
     }
@@ -327,70 +370,16 @@ impl Execution {
         out.event(event::begun(self.job.ledger.run_epoch, self.sheets.len(), instrument));
     }
 
-    fn dispatch(&mut self, now: Now, num: SheetNo, attempt: AttemptNo, token: Token, out: &mut Out) {
-        if self.blocked(now).is_some() || !self.index.ready.contains(&num) {
-            return;
-        }
-        if self.index.active.is_empty() {
-            self.job.ledger.waves += 1;
-            out.job();
-        }
-        if self.job.clock.is_none() {
-            self.job.clock = Some(now);
-            out.job();
-        }
-        self.job.hold = None;
-        if !self.spec.stagger.is_zero() {
-            self.job.hold = Some(Deadline::after(now, self.spec.stagger));
-        }
-        let max_completion = self.spec.retry.max_completion_attempts;
-        let ledger = self.ledger(num);
-        let order = Order {
-            sheet: num,
-            attempt,
-            token: token.clone(),
-            mode: ledger.mode,
-            instrument_index: ledger.instrument_index as usize,
-            retry_count: ledger.attempt_count,
-            completion: match ledger.mode {
-                Mode::Normal | Mode::Healing | Mode::Recover => (0, 0),
-                Mode::Completion => (ledger.completion_attempts, max_completion),
-            },
-            previous: ledger.previous.clone(),
-            skip_command: false,
-            heal: Heal::Never,
-            note: None,
-            left: Left::default(),
-        };
-        ledger.attempt_count += 1;
-        ledger.error = None;
-        ledger.evidence = None;
-        ledger.pass_percentage = None;
-        ledger.last_attempt = Some(attempt);
-        ledger.last_activity = Some(now.wall);
-        let active = Active { attempt, token, since: now.wall, pid: None, ending: None };
-        out.attempt(self.attempt_record(num, &active, None));
-        self.set_state(num, SheetState::Dispatched(active), out);
-        out.act(Effect::Run(order));
-    }
-
-    /// Not saved: after a crash the attempt directory knows more than this.
-    fn spawned(&mut self, now: Now, num: SheetNo, attempt: AttemptNo, pid: u32, out: &mut Out) {
-        let Some(mut active) = self.current(num, attempt) else { return };
-        active.pid = Some(pid);
-        let sheet = Arc::make_mut(&mut self.sheets[num.index()]);
-        sheet.state = SheetState::InProgress(active);
-        sheet.ledger.started.get_or_insert(now.wall);
-        sheet.ledger.last_activity = Some(now.wall);
-        out.event(event::sheet_started(self, num, pid));
-    }
-
     fn tick(&mut self, now: Now, out: &mut Out) {
         while let Some(&(at, num)) = self.index.timers.first() {
             if at > now.mono {
                 break;
             }
-            self.set_state(num, SheetState::Pending, out);
+            if matches!(self.sheets[num.index()].state, SheetState::Fermata(_)) {
+                self.unanswered(now, num, out);
+            } else {
+                self.set_state(num, SheetState::Pending, out);
+            }
         }
         if self.job.hold.is_some_and(|hold| hold.is_due(now)) {
             self.job.hold = None;
@@ -415,6 +404,7 @@ pub fn display_status(job: &JobState) -> &'static str {
             Some(Ending::Timeout { .. } | Ending::Fail { .. } | Ending::Orphaned { .. }),
         ) => "failing",
         (JobStatus::Running, None) if !job.pause_flags.is_empty() => "pausing",
+        (JobStatus::Finishing, Some(Ending::Cancel)) => "cancelling",
         (status, _) => status.as_str(),
     }
 }

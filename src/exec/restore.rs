@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::index::Index;
 use super::out::Out;
-use super::{Execution, JobSpec, Sheet, SheetState, SkipReason};
+use super::{Execution, JobSpec, JobStatus, PauseFlag, Sheet, SheetState, SkipReason};
 use crate::checkpoint::{JobRecord, SheetRecord};
 use crate::ids::SheetNo;
 use crate::time::Now;
@@ -50,7 +50,16 @@ impl Execution {
             .collect();
         let job = job.into_state(now);
         let index = Index::build(&spec, &sheets);
-        let mut exec = Self { spec, job, sheets, index, unsaved: Vec::new(), unsettled: false };
+        let mut exec = Self {
+            spec,
+            job,
+            sheets,
+            index,
+            unsaved: Vec::new(),
+            unsettled: false,
+            set_up_runs: false,
+            hook_runs: false,
+        };
         // A crash may have come between a failure and what follows from it.
         for at in 0..exec.sheets.len() {
             let state = &exec.sheets[at].state;
@@ -58,9 +67,26 @@ impl Execution {
                 exec.cascade(SheetNo::from_index(at), now.wall, &mut out);
             }
         }
+        exec.take_stock();
         exec.unsaved = out.into_sheets();
         exec.unsettled = !exec.job.status.is_terminal();
         exec
+    }
+
+    /// Sums that records of older programs do not have, and a budget that the score has changed.
+    fn take_stock(&mut self) {
+        let ledger = &mut self.job.ledger;
+        if ledger.spent.attempts == 0 {
+            for sheet in &self.sheets {
+                let (input, output) = (sheet.ledger.input_tokens, sheet.ledger.output_tokens);
+                ledger.spent.input_tokens += input.unwrap_or(0);
+                ledger.spent.output_tokens += output.unwrap_or(0);
+            }
+        }
+        let open = matches!(self.job.status, JobStatus::Queued | JobStatus::Running | JobStatus::Paused);
+        if open && self.job.ending.is_none() && self.job.ledger.recovery.is_none() && self.is_over_budget() {
+            self.job.pause_flags.insert(PauseFlag::Cost);
+        }
     }
 
     /// What is stored of the job itself.

@@ -5,8 +5,6 @@ use std::time::Duration;
 use super::{Evidence, RetryPolicy};
 use crate::classify::ErrorCode;
 
-/// A fallback takes over at once when the wait for a rate limit is at least this long.
-pub(super) const FALLBACK_MIN_WAIT: Duration = Duration::from_secs(30);
 /// No rate-limit wait is longer: one day.
 const MAX_LIMIT_WAIT: Duration = Duration::from_secs(86_400);
 /// Interruptions in a row after which a sheet fails.

@@ -15,21 +15,31 @@ impl Execution {
         if self.job.status.is_terminal() {
             return;
         }
-        self.skip_rest_after_failure(now.wall, out);
-        if !self.index.active.is_empty() {
+        if matches!(self.job.status, JobStatus::Finishing | JobStatus::PausedAtChain) {
+            return self.run_hooks(now, out);
+        }
+        if self.job.ledger.recovery.is_none() {
+            self.skip_rest_after_failure(now.wall, out);
+        }
+        self.end_escalation(out);
+        if !self.index.active.is_empty() || self.set_up(out) {
             return;
+        }
+        if self.job.status == JobStatus::Running && self.job.ending.is_none() {
+            self.end_recovery(now, out);
+            if self.job.status.is_terminal() {
+                return;
+            }
         }
         let running = self.job.status == JobStatus::Running;
         match self.job.ending.take() {
             Some(Ending::Cancel) => self.finish(now, JobStatus::Cancelled, None, out),
             Some(Ending::Timeout { message } | Ending::Fail { message }) => {
-                self.finish(now, JobStatus::Failed, Some(message), out);
+                self.after_sheets(now, Some(message), true, out);
             }
             Some(Ending::Orphaned { message }) if self.index.counts.unfinished() > 0 => {
-                let held: Vec<SheetNo> = self.index.timers.iter().map(|&(_, num)| num).collect();
-                for num in held {
-                    self.set_state(num, SheetState::Pending, out);
-                }
+                self.give_recovery_up(now.wall, out);
+                self.free_held(out);
                 self.finish(now, JobStatus::Failed, Some(message), out);
             }
             Some(Ending::Orphaned { .. }) | None if running && self.index.counts.unfinished() == 0 => {
@@ -43,8 +53,21 @@ impl Execution {
         }
     }
 
+    /// Sheets of a job that ends with work left wait for nothing any more.
+    fn free_held(&mut self, out: &mut Out) {
+        for at in 0..self.sheets.len() {
+            let held = matches!(
+                self.sheets[at].state,
+                SheetState::Waiting { .. } | SheetState::RetryScheduled { .. } | SheetState::Fermata(_)
+            );
+            if held {
+                self.set_state(SheetNo::from_index(at), SheetState::Pending, out);
+            }
+        }
+    }
+
     /// `fail_fast`: after the first failure everything that does not run is skipped.
-    fn skip_rest_after_failure(&mut self, at: Wall, out: &mut Out) {
+    pub(super) fn skip_rest_after_failure(&mut self, at: Wall, out: &mut Out) {
         let counts = self.index.counts;
         if !self.spec.fail_fast || counts.failed == 0 || counts.unfinished() == counts.active {
             return;
@@ -98,15 +121,20 @@ impl Execution {
     fn finish_by_sheets(&mut self, now: Now, out: &mut Out) {
         let all = self.index.counts.satisfied() as usize == self.sheets.len();
         if all && !self.sheets.is_empty() {
-            self.finish(now, JobStatus::Completed, None, out);
+            self.after_sheets(now, None, false, out);
             return;
         }
-        let message = self.sheets.iter().find_map(first_blemish);
-        let message = message.or_else(|| Some("The job has no sheet that could run".to_owned()));
-        self.finish(now, JobStatus::Failed, message, out);
+        let message = self.blemish();
+        self.after_sheets(now, Some(message), true, out);
     }
 
-    fn finish(&mut self, now: Now, status: JobStatus, error: Option<String>, out: &mut Out) {
+    /// What the job's error says about its first sheet that did not succeed.
+    pub(super) fn blemish(&self) -> String {
+        let first = self.sheets.iter().find_map(first_blemish);
+        first.unwrap_or_else(|| "The job has no sheet that could run".to_owned())
+    }
+
+    pub(super) fn finish(&mut self, now: Now, status: JobStatus, error: Option<String>, out: &mut Out) {
         if self.job.status == JobStatus::Running {
             out.released();
         }
@@ -115,11 +143,26 @@ impl Execution {
         self.job.ending = None;
         self.job.hold = None;
         self.job.pause_flags.clear();
-        self.job.ledger.completed = Some(now.wall);
-        self.job.ledger.error.clone_from(&error);
+        let ledger = &mut self.job.ledger;
+        ledger.completed = Some(now.wall);
+        ledger.error.clone_from(&error);
+        if error.is_none() {
+            ledger.error_code = None;
+        }
+        ledger.finishing = None;
+        ledger.recovery = None;
+        ledger.checkpoint = None;
+        let hooks_failed = ledger.failed_hooks();
         out.job();
         let seconds = self.job.ran(now).as_secs_f64();
-        let data = |all_success: bool| json!({ "all_success": all_success, "error_message": error, "duration_seconds": seconds });
+        let data = |all_success: bool| {
+            json!({
+                "all_success": all_success,
+                "error_message": error,
+                "duration_seconds": seconds,
+                "hooks_failed": hooks_failed,
+            })
+        };
         out.event(match status {
             JobStatus::Completed => event::job("job.completed", data(true)),
             JobStatus::Cancelled => event::job("job.cancelled", json!({ "reason": "user" })),

@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Active, Evidence, Mode, PreviousFailure, SheetError, SheetState, SkipReason};
+use super::{
+    Active, Decision, Evidence, Mode, PreviousFailure, Remedy, SheetError, SheetState, SkipReason, Spent,
+};
 use crate::classify::ErrorCode;
 use crate::ids::{AttemptNo, SheetNo};
 use crate::time::{Deadline, Wall};
@@ -80,6 +82,84 @@ pub struct Ledger {
     pub fallbacks: Vec<FallbackEntry>,
     /// It is completed, but its part of the score has changed since.
     pub changed_since_run: bool,
+    /// Healing attempts of this run.
+    pub healing_attempts: u32,
+    /// What its attempts have spent.
+    pub spent: Spent,
+    /// An attempt of this run has got a result, so it is not asked any more whether it is skipped.
+    pub skip_checked: bool,
+    /// A person has skipped it while it ran.
+    pub skip_queued: bool,
+    /// Positions of the checkpoints of the score that were met in this run.
+    pub checkpoints_met: Vec<u32>,
+    /// The next attempt is made whatever the budgets say: a person wants it.
+    pub granted: bool,
+    /// What that person adds to the prompt.
+    pub person_note: Option<Arc<str>>,
+    /// The last question to a person, and the answer.
+    pub escalation: Option<Box<EscalationEntry>>,
+    /// While it is recovered: the error that it had.
+    pub before_recovery: Option<SheetError>,
+    /// How it ended; `None` while it has not, and in records of older programs.
+    pub outcome: Option<OutcomeCategory>,
+}
+
+/// A question to a person, and the answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EscalationEntry {
+    /// Why.
+    pub reason: String,
+    /// Since when.
+    pub since: Wall,
+    /// Until when an answer is waited for.
+    pub deadline: Option<Wall>,
+    /// `None` = none yet.
+    pub decision: Option<Decision>,
+    /// `person` or `timeout`.
+    pub by: Option<String>,
+    /// What was said to it.
+    pub note: Option<String>,
+    /// When.
+    pub decided: Option<Wall>,
+}
+
+/// How a sheet ended, in one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OutcomeCategory {
+    /// The first attempt did it.
+    SuccessFirstTry,
+    /// A later one did.
+    SuccessRetry,
+    /// One that only finished what was missing.
+    SuccessCompletion,
+    /// The program failed or was not run, but every rule passes.
+    SuccessValidated,
+    /// A person accepted it as it is.
+    SuccessAccepted,
+    /// Nothing was left to try.
+    FailedExhausted,
+    /// The error was not worth a retry.
+    FailedFatal,
+    /// A person decided to skip it.
+    SkippedByEscalation,
+}
+
+impl OutcomeCategory {
+    /// The word as shown.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::SuccessFirstTry => "success_first_try",
+            Self::SuccessRetry => "success_retry",
+            Self::SuccessCompletion => "success_completion",
+            Self::SuccessValidated => "success_validated",
+            Self::SuccessAccepted => "success_accepted",
+            Self::FailedExhausted => "failed_exhausted",
+            Self::FailedFatal => "failed_fatal",
+            Self::SkippedByEscalation => "skipped_by_escalation",
+        }
+    }
 }
 
 /// How an attempt ended, in one word.
@@ -100,6 +180,8 @@ pub enum AttemptEnd {
     NotStarted,
     /// We ended it for good: its job was cancelled, failed or ran too long.
     Ended,
+    /// A command said that the sheet is not needed.
+    Skipped,
 }
 
 impl AttemptEnd {
@@ -114,6 +196,7 @@ impl AttemptEnd {
             Self::Interrupted => "interrupted",
             Self::NotStarted => "not_started",
             Self::Ended => "ended",
+            Self::Skipped => "skipped",
         }
     }
 }
@@ -145,6 +228,9 @@ pub struct AttemptSummary {
     pub input_tokens: Option<u64>,
     /// Tokens.
     pub output_tokens: Option<u64>,
+    /// Micro-dollars; `None` = not known.
+    #[serde(default)]
+    pub cost_micro: Option<u64>,
     /// Passed share of executed rules, 0-100.
     pub pass_percentage: Option<f64>,
     /// Absolute path of the attempt directory; "" when there is none.
@@ -164,6 +250,31 @@ pub struct ErrorEntry {
     pub error: SheetError,
     /// Whether it consumed the retry budget.
     pub counted: bool,
+    /// How and where it was seen; `None` for what we found out without a program.
+    #[serde(default)]
+    pub seen: Option<Box<Seen>>,
+}
+
+/// How and where an error was seen.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Seen {
+    /// `structured`, `exit_code`, ...; "" when it was not found in a program's output.
+    pub method: String,
+    /// The text that showed it.
+    pub evidence: Option<String>,
+    /// Exit code.
+    pub exit_code: Option<i32>,
+    /// Signal.
+    pub exit_signal: Option<i32>,
+    /// Errors that count less.
+    pub further: Vec<SheetError>,
+    /// Remedies that were tried.
+    pub remedies: Vec<Remedy>,
+    /// End of the output.
+    pub stdout_tail: String,
+    /// End of the error output.
+    pub stderr_tail: String,
 }
 
 /// One change of the instrument of a sheet.
@@ -199,6 +310,14 @@ impl Sheet {
         ledger.note = None;
         ledger.previous = None;
         ledger.changed_since_run = false;
+        ledger.healing_attempts = 0;
+        ledger.skip_checked = false;
+        ledger.skip_queued = false;
+        ledger.checkpoints_met.clear();
+        ledger.granted = false;
+        ledger.person_note = None;
+        ledger.before_recovery = None;
+        ledger.outcome = None;
         self.state = SheetState::Pending;
     }
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::classify::ErrorCode;
+use crate::ids::Token;
 use crate::time::Wall;
 
 /// A job under test, its clock and its counter of attempts.
@@ -43,6 +44,8 @@ fn spec(after: &[&[u32]]) -> JobSpec {
         timeout: Duration::from_secs(1800),
     });
     JobSpec {
+        name: "test".into(),
+        workspace: "/w".into(),
         sheets: sheets.collect(),
         max_parallel: 1,
         fail_fast: false,
@@ -71,6 +74,7 @@ fn spec(after: &[&[u32]]) -> JobSpec {
         budget: Budget::default(),
         healing: 0,
         escalation: None,
+        patience: None,
         breaker: None,
         set_up: false,
         hooks: Hooks::default(),
@@ -241,6 +245,7 @@ fn an_attempt_is_saved_before_it_runs_and_the_permit_goes_last() {
             "closed",
             "sheet",
             "job",
+            "instrument",
             "sheet.validation_passed",
             "sheet.completed",
             "job.progress",

@@ -8,11 +8,16 @@ use serde::{Deserialize, Serialize};
 use crate::classify::ErrorCode;
 use crate::ids::{AttemptNo, SheetNo, Token};
 use crate::score::expr::Expr;
+use crate::score::value::Value;
 use crate::time::{Deadline, Wall};
 
 /// Orders for one job, made from its score and the conductor's settings. Never changes during a run.
 #[derive(Debug, Clone)]
 pub struct JobSpec {
+    /// Name of the score, for conditions.
+    pub name: Arc<str>,
+    /// Absolute, for conditions.
+    pub workspace: Arc<str>,
     /// Position `n-1` is sheet `n`.
     pub sheets: Vec<SheetSpec>,
     /// Most sheets of this job that run at once (1 unless `parallel.enabled`).
@@ -39,6 +44,8 @@ pub struct JobSpec {
     pub healing: u32,
     /// Ask a person when a sheet has used up everything else; `None` = fail it.
     pub escalation: Option<Escalation>,
+    /// How long an answer is waited for when a sheet itself wants a person (`grounding`); `None` = for ever.
+    pub patience: Option<Duration>,
     /// When an instrument that fails again and again is left alone; `None` = never.
     pub breaker: Option<BreakerPolicy>,
     /// Something must be done before the first sheet of a run: archive, worktree, preconditions.
@@ -96,6 +103,8 @@ pub struct Hooks {
 /// A hook as the state machine needs it; what it runs is in the score, at the same position.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Hook {
+    /// `run_job run_command run_script`.
+    pub hook_type: &'static str,
     /// It submits another job (the others run a program).
     pub chains: bool,
     /// Of a chained job: success means accepted, its end is not waited for.
@@ -141,11 +150,22 @@ pub struct SheetSpec {
     /// Instance within the stage, from 1.
     pub instance: u32,
     /// Skipped when this holds right before its first attempt of a run.
-    pub skip_when: Option<Arc<Expr>>,
+    pub skip_when: Option<Arc<SkipRule>>,
     /// A worker asks a command right before the first attempt of a run whether the sheet is skipped.
     pub skip_command: bool,
     /// Least time that its limit keeps a sheet for the backstop: sheet timeout and grace.
     pub timeout: Duration,
+}
+
+/// `skip_when` of a sheet.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SkipRule {
+    /// As written.
+    pub text: Arc<str>,
+    /// Parsed.
+    pub expr: Expr,
+    /// The values of its names that do not change during a run: `stage`, `instance`, ...
+    pub values: Vec<(String, Value)>,
 }
 
 /// A resolved instrument of a sheet.
@@ -627,7 +647,7 @@ pub enum Input {
     },
     /// What had to be done before the first sheet is done.
     SetUpDone(Result<SetUp, SheetError>),
-    /// A hook has begun: committed before it runs.
+    /// A hook has ended, or was refused.
     HookEnded {
         /// Position in [`Hooks::on_success`] or [`Hooks::on_failure`].
         hook: usize,
@@ -741,7 +761,7 @@ pub enum Effect {
         /// Run of the job.
         epoch: u32,
     },
-    /// End the hook that runs: the job is cancelled.
+    /// End the set-up or the hook that runs: the job is cancelled or fails. Its result is still told.
     EndHook,
     /// The job needs no permit any more: it is paused or ended and nothing of it runs.
     Released,

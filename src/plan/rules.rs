@@ -38,7 +38,7 @@ pub(super) fn apply(score: &Score, plan: &mut Plan, warnings: &mut Vec<Issue>) {
 
 impl Plan {
     /// A name in a condition: a built-in one, else a variable that is neither a list nor a mapping.
-    fn condition_value(&self, score: &Score, sheet: &SheetPlan, name: &str) -> Option<Value> {
+    pub(crate) fn condition_value(&self, score: &Score, sheet: &SheetPlan, name: &str) -> Option<Value> {
         let variable = || self.user_variables.get(name).filter(|value| value.is_scalar()).cloned();
         self.built_in(score, sheet, name).or_else(variable)
     }

@@ -26,13 +26,39 @@ pub fn parse(text: &str) -> Result<Expr, String> {
     parse::parse(text).map(Expr)
 }
 
+/// Where a condition finds the values of its names.
+pub trait Names {
+    /// Value of a name; `None` = unknown.
+    fn value(&self, name: &str) -> Option<Value>;
+
+    /// One entry of a name that stands for a large mapping, so that the mapping need not be made:
+    /// `None` = look it up in [`Self::value`], `Some(None)` = there is no such entry.
+    fn entry(&self, _name: &str, _key: &Value) -> Option<Option<Value>> {
+        None
+    }
+}
+
+impl<F: Fn(&str) -> Option<Value>> Names for F {
+    fn value(&self, name: &str) -> Option<Value> {
+        self(name)
+    }
+}
+
 impl Expr {
     /// Whether it holds. `lookup` gives the value of a name.
     ///
     /// # Errors
     /// An unknown name, a missing key, or values that cannot be compared.
     pub fn eval(&self, lookup: &dyn Fn(&str) -> Option<Value>) -> Result<bool, String> {
-        eval::eval(&self.0, lookup).map(|value| eval::truth(&value))
+        self.eval_in(&lookup)
+    }
+
+    /// Whether it holds, with names that know large mappings.
+    ///
+    /// # Errors
+    /// See [`Self::eval`].
+    pub fn eval_in(&self, names: &dyn Names) -> Result<bool, String> {
+        eval::eval(&self.0, names).map(|value| eval::truth(&value))
     }
 
     /// The names that it asks for, each once, in order.

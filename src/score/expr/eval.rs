@@ -2,10 +2,10 @@
 
 use std::cmp::Ordering;
 
-use super::{Op, Term, Trailer};
+use super::{Names, Op, Term, Trailer};
 use crate::score::value::{Key, Value};
 
-type Lookup<'a> = &'a dyn Fn(&str) -> Option<Value>;
+type Lookup<'a> = &'a dyn Names;
 
 pub(super) fn eval(term: &Term, lookup: Lookup<'_>) -> Result<Value, String> {
     match term {
@@ -20,13 +20,25 @@ pub(super) fn eval(term: &Term, lookup: Lookup<'_>) -> Result<Value, String> {
             compare(&eval(left, lookup)?, *op, &eval(right, lookup)?).map(Value::Bool)
         }
         Term::Name(name, trailers) => {
-            let mut value = lookup(name).ok_or_else(|| format!("unknown name `{name}`"))?;
-            for trailer in trailers {
+            let (mut value, rest) = match entry(name, trailers, lookup)? {
+                Some(first) => (first, &trailers[1..]),
+                None => (lookup.value(name).ok_or_else(|| format!("unknown name `{name}`"))?, &trailers[..]),
+            };
+            for trailer in rest {
                 value = follow(&value, trailer, lookup)?;
             }
             Ok(value)
         }
     }
+}
+
+/// The first step of `sheets[3]` and `sheets.get(3)`, when the names know how to take it at once.
+fn entry(name: &str, trailers: &[Trailer], lookup: Lookup<'_>) -> Result<Option<Value>, String> {
+    let Some(first @ (Trailer::Index(term) | Trailer::Get(term, _))) = trailers.first() else {
+        return Ok(None);
+    };
+    let key = eval(term, lookup)?;
+    lookup.entry(name, &key).map(|found| taken(found, &key, first, lookup)).transpose()
 }
 
 /// `or` ends at the first true term, `and` at the first false one.
@@ -59,16 +71,26 @@ fn follow(value: &Value, trailer: &Trailer, lookup: Lookup<'_>) -> Result<Value,
         },
         Trailer::Index(term) => {
             let key = eval(term, lookup)?;
-            item(value, &key)?.ok_or_else(|| match &key {
-                Value::Int(number) => format!("no key {number}"),
-                Value::Str(text) => format!("no key `{text}`"),
-                other => format!("no such key ({})", type_name(other)),
-            })
+            taken(item(value, &key)?, &key, trailer, lookup)
         }
-        Trailer::Get(term, default) => match item(value, &eval(term, lookup)?)? {
-            Some(found) => Ok(found),
-            None => default.as_ref().map_or(Ok(Value::Null), |term| eval(term, lookup)),
-        },
+        Trailer::Get(term, _) => {
+            let key = eval(term, lookup)?;
+            taken(item(value, &key)?, &key, trailer, lookup)
+        }
+    }
+}
+
+/// What an index or a `get` gives when the entry is there, and when it is not.
+fn taken(found: Option<Value>, key: &Value, by: &Trailer, lookup: Lookup<'_>) -> Result<Value, String> {
+    match (found, by) {
+        (Some(found), _) => Ok(found),
+        (None, Trailer::Get(_, Some(default))) => eval(default, lookup),
+        (None, Trailer::Get(_, None)) => Ok(Value::Null),
+        (None, Trailer::Index(_) | Trailer::Attribute(_)) => Err(match key {
+            Value::Int(number) => format!("no key {number}"),
+            Value::Str(text) => format!("no key `{text}`"),
+            other => format!("no such key ({})", type_name(other)),
+        }),
     }
 }
 
