@@ -252,6 +252,8 @@ impl Builder {
             view: Arc::clone(&view),
             gauge: monitor.gauge(),
             jobs: HashMap::new(),
+            modifying: BTreeSet::new(),
+            listening: super::output::Listening::default(),
             queue: VecDeque::new(),
             workspaces: super::workspaces::Workspaces::default(),
             backstop: super::backstop::Backstop::default(),
@@ -265,7 +267,8 @@ impl Builder {
             shed: super::shed::Shedding::default(),
             around: Around::new(events.clone(), config.workers.side, config.max_concurrent_sheets),
             stopping: None,
-            again: false,
+            // What was found is published without waiting for an event.
+            again: true,
             adopted: 0,
             sweeping: 0,
             outbox: Outbox::default(),

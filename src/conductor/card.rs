@@ -42,7 +42,7 @@ impl Card {
             priority: u8::try_from(summary.priority).unwrap_or(DEFAULT_PRIORITY),
             chain_depth: summary.chain_depth,
             parallel,
-            origin: Origin::of_row(row.request_json.as_deref()),
+            origin: Origin::of_row(row.held_chain_json.as_deref()),
         }
     }
 

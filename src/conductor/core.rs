@@ -60,6 +60,10 @@ pub(crate) struct Core {
     pub(super) gauge: Gauge,
     pub(super) vital: Arc<Vital>,
     pub(super) jobs: HashMap<JobId, Live>,
+    /// Jobs with another score waiting.
+    pub(super) modifying: BTreeSet<JobId>,
+    /// Whose output is followed.
+    pub(super) listening: super::output::Listening,
     /// Jobs that wait for a permit, first come first served.
     pub(super) queue: VecDeque<JobId>,
     pub(super) permits: Semaphore,
@@ -114,6 +118,8 @@ pub(super) enum Timer {
     Relief,
     /// Running attempts have had their time in a graceful stop.
     StopDeadline,
+    /// Read what attempts that somebody listens to have printed.
+    Output,
     /// Something that is shown (failure rate, rate limits) is over by now.
     Figures,
 }
@@ -174,6 +180,7 @@ impl Core {
                 self.take_guarded(now, Woken::Event(event));
             }
             self.timers_due(now);
+            self.swap_scores(now);
             self.begin_queued(now);
             self.dispatch(now);
             self.flush(now);
@@ -239,6 +246,7 @@ impl Core {
             Woken::Event(Event::AdoptedGone(key, leftovers)) => self.adopted_gone(now, &key, leftovers),
             Woken::Event(Event::Swept(key, alive)) => self.swept(now, &key, &alive),
             Woken::Event(Event::Around(news)) => self.around_news(now, news),
+            Woken::Event(Event::Printed(heard)) => self.printed(now, heard),
             Woken::Event(Event::Stop { graceful }) => self.stop(now, graceful),
             Woken::Pressure(reading) => self.pressure_changed(now, &reading),
             Woken::Net(net::Event::StreamClosed(conn)) => Audience::left(conn, &mut self.jobs),
@@ -266,6 +274,7 @@ impl Core {
                 Timer::Registry => self.registry.retry_now(),
                 Timer::Relief => self.relieve(now),
                 Timer::StopDeadline => self.stop_deadline(now),
+                Timer::Output => self.read_output(now),
                 Timer::Figures => self.publish_figures(now),
             }
         }
@@ -394,7 +403,9 @@ impl Woken {
                 | Event::Swept(key, _),
             ) => Some(&key.job),
             Self::Event(Event::Around(news)) => Some(news.job()),
-            Self::Event(Event::Command(..) | Event::Stop { .. }) | Self::Pressure(_) | Self::Net(_) => None,
+            Self::Event(Event::Command(..) | Event::Printed(_) | Event::Stop { .. })
+            | Self::Pressure(_)
+            | Self::Net(_) => None,
         }
     }
 
@@ -407,6 +418,7 @@ impl Woken {
             Self::Event(Event::AdoptedGone(..)) => "adopted_gone",
             Self::Event(Event::Swept(..)) => "swept",
             Self::Event(Event::Around(_)) => "around",
+            Self::Event(Event::Printed(_)) => "printed",
             Self::Event(Event::Stop { .. }) => "stop",
             Self::Pressure(_) => "pressure",
             Self::Net(_) => "net",

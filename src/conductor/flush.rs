@@ -14,7 +14,7 @@ use super::core::{Accepted, Core, Timer};
 use super::exchange::Exchange;
 use super::live::{Dirty, Live, Running};
 use super::messages::Answer;
-use super::view::Ended;
+use super::view::{Ended, LimitsView};
 
 /// Grace of an attempt that we end, unless its score sets `kill_grace_seconds`; a second TERM then
 /// skips what is left of the guard's own, which is meant for timeouts.
@@ -151,7 +151,11 @@ impl Core {
     /// What is shown and ends by itself as time goes by.
     pub(super) fn publish_figures(&self, now: Now) {
         self.view.failure_rate_elevated.store(self.failures.elevated(now.mono), Ordering::Release);
-        self.view.rate_limited.store(self.sched.rates().any(now), Ordering::Release);
+        let (rates, limited) = (self.sched.rates(), self.sched.rates().any(now));
+        if self.view.rate_limited.swap(limited, Ordering::AcqRel) || limited {
+            let reports = rates.recent(now).map(|report| report.detected_at).collect();
+            self.view.set_limits(LimitsView { active: rates.records(now), reports });
+        }
     }
 
     fn tell(&mut self, now: Now) {
@@ -191,6 +195,7 @@ impl Core {
                 continue;
             }
             let key = crate::ids::AttemptKey { job: id, sheet: order.sheet, attempt: order.attempt };
+            self.listening.begun(live.watchers.listen(), &key);
             let control = crate::executor::Control::new();
             live.running.insert(order.attempt, Running::Here(control.clone()));
             let task = Task {
@@ -265,7 +270,7 @@ impl Core {
         self.tear_down(&live);
         let updated = live.exec.job().ledger.updated;
         self.view.end(id, Ended { status, updated }, self.config.max_job_history as usize);
-        live.watchers.end_all(status);
+        self.end_watchers(now, id, live.watchers, status);
         self.child_ended(now, id, status);
     }
 }

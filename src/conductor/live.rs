@@ -11,11 +11,12 @@ use crate::store::{JobRow, StoredJob, Write};
 use crate::time::{Mono, Now};
 use crate::worker::Permit;
 
-use super::around::Chains;
+use super::around::{self, Chains};
 use super::card::Card;
 use super::exchange::Exchange;
 use super::leftovers::Leftover;
 use super::messages::Submission;
+use super::modify::Waiting;
 use super::prepared::Prepared;
 use super::view::JobView;
 use super::watch::Watchers;
@@ -35,6 +36,8 @@ pub(crate) struct Live {
     pub(crate) dirty: Dirty,
     /// Queued: the job because of whose workspace it has to wait.
     pub(crate) waits_for: Option<JobId>,
+    /// A score that replaces the present one when nothing runs any more.
+    pub(crate) modify: Option<Waiting>,
     /// The deadline that is in the timer index for this job.
     pub(crate) timer: Option<Mono>,
     /// What its hooks have submitted.
@@ -124,6 +127,7 @@ impl Live {
             cancel_waiters: Vec::new(),
             dirty,
             waits_for: None,
+            modify: None,
             timer: None,
             chains: Chains::default(),
             next: None,
@@ -231,6 +235,7 @@ impl Live {
             blocked: self.exec.blocked(now),
             waits_for: self.waits_for.clone(),
             leftovers: self.leftovers(),
+            modify: self.modify.as_ref().map(|waiting| Arc::clone(&waiting.config_path)),
         }
     }
 
@@ -300,9 +305,9 @@ impl Live {
         let flags: Vec<&str> = state.pause_flags.iter().map(|flag| flag.as_str()).collect();
         summary.pause_reason = (!flags.is_empty()).then(|| flags.join(","));
         summary.last_event_at = Some(state.ledger.updated);
-        row.request_json = card.origin.encode();
-        row.held_chain_json = self.chains.encode();
+        row.held_chain_json = around::encode(&card.origin, &self.chains);
         row.attempt_seq = self.attempt_seq;
+        row.request_json = self.modify.as_ref().map(Waiting::encode);
         row.state_json = Some(self.exec.job_record().encode());
         row
     }

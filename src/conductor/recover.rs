@@ -87,6 +87,7 @@ impl Core {
             }
         };
         self.enlist(live);
+        self.revive_modification(stored.row.request_json.as_deref(), &id, instruments);
         if let Some(live) = self.jobs.get_mut(&id)
             && live.exec.status() == JobStatus::Running
         {

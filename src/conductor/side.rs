@@ -13,6 +13,7 @@ use crate::instrument::Environment;
 
 use super::around::{self, Entry, Place, Program, SetUpOrder, TearDown, Watched};
 use super::messages::Event;
+use super::output::{self, Follow};
 
 /// How long a guard may take to write who it is; it needs a millisecond.
 const GUARD_PATIENCE: Duration = Duration::from_secs(2);
@@ -29,6 +30,8 @@ pub(crate) enum Errand {
     Kill(Arc<Adopted>),
     /// End what an attempt without a record left behind.
     Sweep(AttemptKey, Leftovers),
+    /// Read what attempts have printed since the last look.
+    Listen(Vec<Follow>),
     /// End an attempt that no job knows, guard and all.
     EndStray(Stray),
     /// Start the program of a hook.
@@ -69,6 +72,7 @@ impl Side {
                 let alive = leftovers.end();
                 self.report(Event::Swept(key, alive));
             }
+            Errand::Listen(follows) => self.report(Event::Printed(output::look(follows))),
             Errand::EndStray(stray) => end_stray(&stray),
             Errand::Hook(program) => self.report(Event::Around(around::start_program(self, &program))),
             Errand::LookAtHooks(running) => {

@@ -79,6 +79,7 @@ impl Core {
 
     /// Last words: streams end, answers leave.
     pub(super) fn finish(mut self) {
+        self.stop_listening();
         let mut final_answers = Vec::new();
         for live in self.jobs.values_mut() {
             live.watchers.stop_all();

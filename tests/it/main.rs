@@ -6,6 +6,7 @@ mod agents;
 mod band;
 mod classify;
 mod cli;
+mod control;
 mod descriptors;
 mod examples;
 mod explain;

@@ -41,7 +41,7 @@ use super::side::{Errand, Side};
 pub(super) use chain::nothing_to_do;
 pub(crate) use concert::Entry;
 pub(crate) use next_run::Farewell;
-pub(crate) use origin::{Chains, Link, Origin, Place};
+pub(crate) use origin::{Chains, Link, Origin, Place, encode};
 pub(crate) use program::{Program, Watched};
 pub(crate) use set_up::SetUpOrder;
 pub(super) use set_up::run as set_up;

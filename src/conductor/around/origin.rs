@@ -1,7 +1,7 @@
 //! Where a job comes from, and what it has started: what must survive a crash so that a chained job
 //! is submitted once.
 //!
-//! Both texts are part of the job's row, so that a child and its parent's note of it are one commit.
+//! Both are one text in the job's row, so that a child and its parent's note of it are one commit.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -79,28 +79,40 @@ pub(crate) struct Chains {
     pub(crate) next: Option<NextRun>,
 }
 
-impl Origin {
-    /// As the row has it. Rows of older programs have none.
-    pub(crate) fn of_row(text: Option<&str>) -> Self {
+/// Both, as the row has them.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Kept {
+    origin: Origin,
+    chains: Chains,
+}
+
+impl Kept {
+    /// Rows of older programs have none.
+    fn of_row(text: Option<&str>) -> Self {
         text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
     }
+}
 
-    /// For the row.
-    pub(crate) fn encode(&self) -> Option<String> {
-        (*self != Self::default()).then(|| serde_json::to_string(self).expect("an origin is plain data"))
+impl Origin {
+    /// As the row has it.
+    pub(crate) fn of_row(text: Option<&str>) -> Self {
+        Kept::of_row(text).origin
     }
 }
 
 impl Chains {
     /// As the row has it.
     pub(crate) fn of_row(text: Option<&str>) -> Self {
-        text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
+        Kept::of_row(text).chains
     }
+}
 
-    /// For the row.
-    pub(crate) fn encode(&self) -> Option<String> {
-        (*self != Self::default()).then(|| serde_json::to_string(self).expect("a chain is plain data"))
-    }
+/// For the row. Nothing for a plain job.
+pub(crate) fn encode(origin: &Origin, chains: &Chains) -> Option<String> {
+    let kept = Kept { origin: origin.clone(), chains: chains.clone() };
+    let plain = *origin == Origin::default() && *chains == Chains::default();
+    (!plain).then(|| serde_json::to_string(&kept).expect("a chain is plain data"))
 }
 
 #[cfg(test)]
@@ -114,7 +126,6 @@ mod tests {
         let place = Place { hook: 2, on_failure: false, epoch: 3 };
         let link = Link { parent: JobId::new("first").unwrap(), place, concert: "first-7".into() };
         let origin = Origin { fresh: true, chain: Some(link.clone()) };
-        assert_eq!(Origin::of_row(origin.encode().as_deref()), origin);
         let chains = Chains {
             last: Some(Chained {
                 place,
@@ -125,13 +136,15 @@ mod tests {
             }),
             next: Some(NextRun { link, params: Map::new() }),
         };
-        assert_eq!(Chains::of_row(chains.encode().as_deref()), chains);
+        let text = encode(&origin, &chains);
+        assert_eq!(Origin::of_row(text.as_deref()), origin);
+        assert_eq!(Chains::of_row(text.as_deref()), chains);
     }
 
     #[test]
     fn a_plain_job_needs_no_text_and_an_odd_text_is_a_plain_job() {
-        assert_eq!((Origin::default().encode(), Chains::default().encode()), (None, None));
-        assert_eq!(Origin::of_row(Some("{\"fresh\":1}")), Origin::default());
+        assert_eq!(encode(&Origin::default(), &Chains::default()), None);
+        assert_eq!(Origin::of_row(Some("{\"origin\":{\"fresh\":1}}")), Origin::default());
         assert_eq!(Chains::of_row(Some("null")), Chains::default());
     }
 }
