@@ -8,6 +8,7 @@
 //! read nor shown, only whether a variable is set; a remedy that panics is reported and the others go on.
 
 mod directories;
+mod facts;
 mod hints;
 mod score_file;
 mod templates;
@@ -19,6 +20,7 @@ use crate::classify::ErrorCode;
 use crate::exec::Remedy;
 use crate::instrument::Environment;
 
+pub use facts::{key_variables, known_names, written_paths};
 pub use score_file::{Subject, mend};
 
 /// Characters of each output stream that remedies are shown.

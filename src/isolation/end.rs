@@ -63,19 +63,24 @@ fn try_remove(
         ));
         return Ok(());
     }
-    match lock::holder(git, &repository, &path)? {
+    let holder = lock::holder(git, &repository, &path)?;
+    match holder {
         Holder::Nobody => (),
-        Holder::Us | Holder::Dead => drop(git.run(&repository, &["worktree", "unlock", text(&path)?])?),
+        Holder::Us | Holder::Dead | Holder::Unfinished => {
+            git.run(&repository, &["worktree", "unlock", text(&path)?])?;
+        }
         Holder::Living(pid) => {
             removal.kept = Some(format!("{} is in use by process {pid}", path.display()));
             return Ok(());
         }
-        Holder::Stranger(reason) => {
+        Holder::Stranger(ref reason) => {
             removal.kept = Some(format!("{} was locked by somebody: {reason}", path.display()));
             return Ok(());
         }
     }
-    let dirty = !git.run(&path, &["status", "--porcelain"])?.trim().is_empty();
+    // One that git did not finish lacks files, which is not a change of anybody.
+    let finished = holder != Holder::Unfinished;
+    let dirty = finished && !git.run(&path, &["status", "--porcelain"])?.trim().is_empty();
     if let Some(head) = git.commit(&path, "HEAD")?
         && (head != worktree.base_commit || dirty)
     {
@@ -149,7 +154,7 @@ fn branch_word(job: &JobId) -> String {
 pub fn unlock(git: &Git<'_>, worktree: &Worktree) -> Result<(), GitError> {
     let (path, repository) = (PathBuf::from(&worktree.path), PathBuf::from(&worktree.repository));
     match lock::holder(git, &repository, &path)? {
-        Holder::Us | Holder::Dead => {
+        Holder::Us | Holder::Dead | Holder::Unfinished => {
             git.run(&repository, &["worktree", "unlock", text(&path)?])?;
         }
         Holder::Nobody | Holder::Living(_) | Holder::Stranger(_) => (),
@@ -192,7 +197,9 @@ pub(super) fn forget(
     }
     match lock::holder(git, repository, path)? {
         Holder::Nobody => (),
-        Holder::Us | Holder::Dead => drop(git.run(repository, &["worktree", "unlock", text(path)?])?),
+        Holder::Us | Holder::Dead | Holder::Unfinished => {
+            git.run(repository, &["worktree", "unlock", text(path)?])?;
+        }
         Holder::Living(_) | Holder::Stranger(_) => {
             warnings.push(format!("git keeps its record of {}: somebody locked it", path.display()));
             return Ok(());

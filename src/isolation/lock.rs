@@ -11,6 +11,8 @@ use crate::score::paths::resolve;
 
 /// First word of our reasons.
 const MARK: &str = "mozart";
+/// The reason that git itself gives while it makes a worktree.
+const UNFINISHED: &str = "initializing";
 /// Longest reason that is read.
 const MAX_REASON: u64 = 4096;
 
@@ -23,6 +25,8 @@ pub(super) enum Holder {
     Us,
     /// A conductor that is gone.
     Dead,
+    /// A git that was ended while it made the worktree: nobody has worked in it.
+    Unfinished,
     /// Another conductor, which lives.
     Living(u32),
     /// Somebody else, for this reason.
@@ -60,6 +64,9 @@ pub(super) fn record(git: &Git<'_>, repository: &Path, path: &Path) -> Result<Op
 }
 
 fn judge(reason: &str) -> Holder {
+    if reason.trim() == UNFINISHED {
+        return Holder::Unfinished;
+    }
     let mut words = reason.split_whitespace();
     let ours = words.next() == Some(MARK);
     let words: Vec<&str> = words.collect();
@@ -94,5 +101,6 @@ mod tests {
         assert_eq!(judge("moving house\n"), Holder::Stranger("moving house".into()));
         assert_eq!(judge("mozart is nice"), Holder::Stranger("mozart is nice".into()));
         assert_eq!(judge(""), Holder::Stranger(String::new()));
+        assert_eq!(judge("initializing\n"), Holder::Unfinished);
     }
 }

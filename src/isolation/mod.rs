@@ -162,8 +162,11 @@ pub fn create(git: &Git<'_>, request: &Request<'_>) -> Result<Created, Isolation
     // Before git makes the directory: after a crash in between it is known whose it is.
     owner.write(&path).map_err(|source| Obstacle::Folder { path: place::owner_file(&path), source })?;
     if let Err(error) = git.run(&repository, &["worktree", "add", "--detach", text(&path)?, &commit]) {
-        // Nothing of it is of use; what git left would be in the way of the next try.
-        Owner::forget(&path);
+        // Nothing of it is of use. What cannot be cleared away now is still known as this job's.
+        _ = fs::remove_dir_all(&path);
+        if path.symlink_metadata().is_err() {
+            _ = end::forget(git, &repository, &path, &mut warnings);
+        }
         return Err(error.into());
     }
     let mut worktree = Worktree {
@@ -207,7 +210,9 @@ fn take(
             worktree.locked = true;
             return Ok(());
         }
-        Holder::Dead => drop(git.run(&repository, &["worktree", "unlock", text(&path)?])?),
+        Holder::Dead | Holder::Unfinished => {
+            drop(git.run(&repository, &["worktree", "unlock", text(&path)?])?)
+        }
         Holder::Living(pid) => return Err(Obstacle::InUse { path, pid }.into()),
         // A person's own lock keeps it from being removed, which is what ours is for.
         Holder::Stranger(_) => return Ok(()),

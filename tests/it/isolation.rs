@@ -1,6 +1,7 @@
 //! Worktrees of jobs, with the real git in temporary repositories.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -118,6 +119,13 @@ impl Repo {
     fn lock_file(&self, name: &str) -> PathBuf {
         self.root().join(".git/worktrees").join(name).join("locked")
     }
+}
+
+/// A program in a directory of its own.
+fn program(bin: &Path, name: &str, script: &str) {
+    fs::create_dir_all(bin).unwrap();
+    fs::write(bin.join(name), script).unwrap();
+    fs::set_permissions(bin.join(name), fs::Permissions::from_mode(0o755)).unwrap();
 }
 
 fn gone(branch: Option<&str>) -> Removal {
@@ -314,6 +322,38 @@ fn after_a_restart_git_forgets_what_was_deleted() {
 }
 
 #[test]
+fn what_a_git_that_was_ended_left_is_not_in_the_way() {
+    let repo = Repo::new();
+    let worktree = repo.create("nightly");
+    // As after a crash in the middle: files are missing and the lock is git's own.
+    fs::remove_file(Path::new(&worktree.path).join("a.txt")).unwrap();
+    fs::write(repo.lock_file("nightly"), "initializing\n").unwrap();
+    let again = repo.ask(&repo.root().join("ws"), "nightly", None).unwrap().worktree;
+    assert!(again.path == worktree.path && Path::new(&again.path).join("a.txt").exists());
+    // The directory is gone and its record is not.
+    fs::remove_dir_all(&again.path).unwrap();
+    fs::write(repo.lock_file("nightly"), "initializing\n").unwrap();
+    assert!(Path::new(&repo.create("nightly").path).join("a.txt").exists());
+}
+
+#[test]
+fn a_git_that_fails_leaves_nothing_behind() {
+    let mut repo = Repo::new();
+    let real = repo.ours["PATH"].clone();
+    let bin = repo.dir.path().join("bin");
+    let script = format!(
+        "#!/bin/sh\nPATH='{real}'\ncase \"$*\" in *'worktree add'*) git \"$@\"; echo 'fatal: no room' >&2; exit 128;; esac\nexec git \"$@\"\n"
+    );
+    program(&bin, "git", &script);
+    repo.ours.insert("PATH".into(), format!("{}:{real}", bin.display()));
+    let error = repo.ask(&repo.root().join("ws"), "nightly", None).unwrap_err().to_string();
+    assert!(error.ends_with("fatal: no room"), "{error}");
+    assert_eq!(fs::read_dir(repo.root().join(".worktrees")).unwrap().count(), 0);
+    repo.ours.insert("PATH".into(), real);
+    repo.create("nightly");
+}
+
+#[test]
 fn where_worktrees_lie() {
     let mut repo = Repo::new();
     let outside = repo.dir.path().canonicalize().unwrap().join("elsewhere/ws");
@@ -383,10 +423,7 @@ fn without_git_the_error_says_so() {
     let error = repo.ask(&repo.root().join("ws"), "a", None).unwrap_err().to_string();
     assert!(error.starts_with("Failed to create worktree: git is not on the PATH"), "{error}");
     let old = repo.dir.path().join("bin");
-    fs::create_dir(&old).unwrap();
-    fs::write(old.join("git"), "#!/bin/sh\necho git version 2.9.5\n").unwrap();
-    use std::os::unix::fs::PermissionsExt;
-    fs::set_permissions(old.join("git"), fs::Permissions::from_mode(0o755)).unwrap();
+    program(&old, "git", "#!/bin/sh\necho git version 2.9.5\n");
     repo.ours.insert("PATH".into(), format!("{}:/bin:/usr/bin", old.display()));
     let error = repo.ask(&repo.root().join("ws"), "a", None).unwrap_err().to_string();
     assert!(error.contains("git 2.9.5 is too old: install git 2.15"), "{error}");
