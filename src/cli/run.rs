@@ -50,8 +50,8 @@ pub(crate) struct Options {
     /// Name of the job [default: the score's file name without its extension]
     #[arg(long, value_name = "ID")]
     name: Option<String>,
-    /// Priority, 0 first to 9 last
-    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u8).range(0..=9))]
+    /// Priority, 1 first to 10 last (0 counts as 1)
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u8).range(0..=10))]
     priority: u8,
     /// Stay until the job has ended; exit with 1 unless it completed
     #[arg(long)]
@@ -253,14 +253,7 @@ fn rejection(cx: &Context, answer: &Value, path: &Path) -> Stop {
 fn active_limits(cx: &Context) -> Vec<String> {
     let Ok(mut rpc) = Rpc::connect(cx) else { return Vec::new() };
     let limits = rpc.try_call("daemon.rate_limits", json!({})).unwrap_or_default();
-    let backends = limits["backends"].as_object().cloned().unwrap_or_default();
-    backends
-        .iter()
-        .map(|(name, limit)| {
-            let left = format::wait(Doc(limit).number("seconds_remaining").unwrap_or(0.0));
-            format!("Rate limit on {name} — clears in {left}")
-        })
-        .collect()
+    super::limits::lines(&limits, cx.out.error_style)
 }
 
 /// All problems of a score that cannot be run.

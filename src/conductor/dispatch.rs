@@ -23,7 +23,8 @@ struct Ready<'a> {
 
 impl Candidates for Ready<'_> {
     fn offer(&self, job: &JobId, visit: &mut dyn FnMut(Candidate<'_>) -> ControlFlow<()>) {
-        let Some(live) = self.jobs.get(job) else { return };
+        // A job whose score is about to be replaced starts nothing under the old one.
+        let Some(live) = self.jobs.get(job).filter(|live| live.modify.is_none()) else { return };
         for sheet in live.exec.runnable(self.now) {
             let (spec, state) = (&live.exec.spec().sheets[sheet.index()], &live.exec.sheets()[sheet.index()]);
             let next = state.ledger.instrument_index as usize + 1;

@@ -5,12 +5,14 @@
 //!
 //! Not for: what a job does next (`exec`), which sheet runs first (`sched`), processes (`executor`).
 
+mod around;
 mod backstop;
 mod begin;
 mod builder;
 mod card;
 mod clock;
 mod commands;
+mod control;
 mod core;
 mod dispatch;
 mod exchange;
@@ -19,7 +21,9 @@ mod instruments;
 mod leftovers;
 mod live;
 mod messages;
+mod modify;
 mod notices;
+mod output;
 mod prepared;
 mod recover;
 mod registry;

@@ -55,6 +55,7 @@ impl Core {
                 tally.adopted
             );
         }
+        self.prune_worktrees();
         self.sched.settle(now);
         self.tell_adopted_guards();
         self.view.recovering.store(self.sweeping > 0, Ordering::Release);
@@ -86,6 +87,7 @@ impl Core {
             }
         };
         self.enlist(live);
+        self.revive_modification(stored.row.request_json.as_deref(), &id, instruments);
         if let Some(live) = self.jobs.get_mut(&id)
             && live.exec.status() == JobStatus::Running
         {
@@ -98,6 +100,7 @@ impl Core {
             orphaned |= self.recover_attempt(now, &id, record, known, tally);
         }
         self.apply_policy(now, &id, was_active, orphaned, tally);
+        self.recover_next_run(&id);
     }
 
     /// A job whose records cannot be read is failed as it is; its attempts are strays.

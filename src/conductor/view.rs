@@ -10,7 +10,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::exec::{Blocked, JobSpec, JobState, JobStatus, Sheet};
 use crate::ids::{JobId, SheetNo};
-use crate::sched::Standing;
+use crate::sched::{LimitRecord, Standing};
 use crate::time::Wall;
 
 use super::card::Card;
@@ -29,6 +29,8 @@ pub(crate) struct JobView {
     pub(crate) waits_for: Option<JobId>,
     /// Sheets that wait for the end of these processes, left by an attempt.
     pub(crate) leftovers: Vec<(SheetNo, Vec<u32>)>,
+    /// A score that takes over when nothing of it runs any more.
+    pub(crate) modify: Option<Arc<str>>,
 }
 
 /// An ended job that is still remembered without asking the database.
@@ -60,6 +62,16 @@ pub(crate) struct View {
     adopted_guards: RwLock<Vec<u32>>,
     /// How instruments stand.
     standing: RwLock<Arc<Standing>>,
+    /// What holds instruments back.
+    limits: RwLock<Arc<LimitsView>>,
+}
+
+/// Rate limits as they were at the end of a turn.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct LimitsView {
+    pub(crate) active: Vec<LimitRecord>,
+    /// When limits were reported, newest first.
+    pub(crate) reports: Vec<Wall>,
 }
 
 #[derive(Debug, Default)]
@@ -126,6 +138,15 @@ impl View {
 
     pub(crate) fn set_standing(&self, standing: Standing) {
         *self.standing.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(standing);
+    }
+
+    /// Rate limits, those that have run out meanwhile left out by whoever reads.
+    pub(crate) fn limits(&self) -> Arc<LimitsView> {
+        Arc::clone(&self.limits.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn set_limits(&self, limits: LimitsView) {
+        *self.limits.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(limits);
     }
 
     pub(crate) fn adopted_guards(&self) -> Vec<u32> {

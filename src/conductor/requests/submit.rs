@@ -26,26 +26,28 @@ use crate::conductor::prepared::{Prepared, Snapshot};
 const AUTO_FRESH_MARGIN_MS: i64 = 1000;
 
 /// A refusal, as a result.
-struct Refused {
+pub(super) struct Refused {
     id: String,
     reason: &'static str,
     message: String,
 }
 
 impl Refused {
-    fn new(id: &str, reason: &'static str, message: impl Into<String>) -> Self {
+    pub(super) fn new(id: &str, reason: &'static str, message: impl Into<String>) -> Self {
         Self { id: id.to_owned(), reason, message: message.into() }
     }
 
-    fn outcome(self) -> Outcome {
+    pub(super) fn outcome(self) -> Outcome {
         Outcome::Answer(Ok(rejection(&self.id, self.reason, &self.message)))
     }
 }
 
 impl Desk {
     pub(super) fn job_submit(&mut self, submit: params::Submit) -> Result<Outcome, RpcError> {
-        if submit.self_healing || submit.self_healing_auto_confirm {
-            return Err(RpcError::param("self_healing", "'self_healing' is not available in this version"));
+        if submit.self_healing_auto_confirm {
+            let detail = "'self_healing_auto_confirm' is not available: what only a person can agree to is proposed, \
+                          not applied";
+            return Err(RpcError::param("self_healing_auto_confirm", detail));
         }
         Ok(match self.prepare_submission(&submit) {
             Err(refused) => refused.outcome(),
@@ -130,9 +132,6 @@ impl Desk {
     }
 
     pub(super) fn job_resume(&mut self, resume: params::Resume) -> Result<Outcome, RpcError> {
-        if resume.self_healing {
-            return Err(RpcError::param("self_healing", "'self_healing' is not available in this version"));
-        }
         let id = &resume.job_id;
         let refused = |reason, message: String| Ok(Refused::new(id.as_str(), reason, message).outcome());
         let stored = match self.stored(id) {
@@ -152,6 +151,7 @@ impl Desk {
         if let Some(workspace) = resume.workspace.as_deref() {
             overrides.workspace = Some(absolute(workspace, resume.client_cwd.as_deref()));
         }
+        overrides.self_healing |= resume.self_healing;
         if resume.start_sheet.is_some() {
             overrides.start_sheet = resume.start_sheet;
         }
@@ -180,6 +180,11 @@ impl Desk {
             Ok(prepared) => prepared,
             Err(issues) => return refused("config_invalid", parse_failure(&shown, &summary(&issues))),
         };
+        if let Err((reason, message)) =
+            self.check_same_job(id, stored.as_ref(), &prepared, resume.workspace.is_some())
+        {
+            return refused(reason, message);
+        }
         Ok(Outcome::Command(Command::Resume(Box::new(Resumption {
             id: resume.job_id,
             stored: stored.map(Box::new),
@@ -201,7 +206,7 @@ impl Desk {
         Ok((Prepared::assemble(snapshot, score, plan, &registry), warnings))
     }
 
-    fn prepare(&mut self, source: Source, overrides: Overrides) -> Result<Prepared, Vec<Issue>> {
+    pub(super) fn prepare(&mut self, source: Source, overrides: Overrides) -> Result<Prepared, Vec<Issue>> {
         let registry = self.instruments.for_directory(&source.base);
         Prepared::new(self.snapshot(source, overrides), &registry)
     }
@@ -219,7 +224,7 @@ impl Desk {
     }
 
     /// The job as the database has it. A database that cannot be read is the conductor's to report.
-    fn stored(&mut self, id: &JobId) -> Result<Option<StoredJob>, String> {
+    pub(super) fn stored(&mut self, id: &JobId) -> Result<Option<StoredJob>, String> {
         self.reader.job_state(id.as_str()).map_err(|error| error.to_string())
     }
 }
@@ -236,7 +241,7 @@ fn score_value(value: &Value) -> score::Value {
     serde_json::from_value(value.clone()).unwrap_or_default()
 }
 
-fn absolute(path: &Path, client_cwd: Option<&Path>) -> PathBuf {
+pub(super) fn absolute(path: &Path, client_cwd: Option<&Path>) -> PathBuf {
     if path.is_absolute() {
         return path.to_owned();
     }
@@ -244,7 +249,7 @@ fn absolute(path: &Path, client_cwd: Option<&Path>) -> PathBuf {
     base.unwrap_or_else(|| PathBuf::from("/")).join(path)
 }
 
-fn parse_failure(path: &Path, reason: &str) -> String {
+pub(super) fn parse_failure(path: &Path, reason: &str) -> String {
     format!(
         "Failed to parse config file: {} ({reason}). Cannot determine workspace. Fix the config or pass \
          --workspace explicitly.",
@@ -252,7 +257,7 @@ fn parse_failure(path: &Path, reason: &str) -> String {
     )
 }
 
-fn summary(issues: &[Issue]) -> String {
+pub(super) fn summary(issues: &[Issue]) -> String {
     let texts: Vec<String> = issues.iter().take(5).map(ToString::to_string).collect();
     let more = issues.len().saturating_sub(5);
     let tail = if more > 0 { format!("; and {more} more") } else { String::new() };
