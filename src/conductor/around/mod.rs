@@ -451,10 +451,10 @@ pub(super) fn look_at_program(job: JobId, place: Place, watched: Watched) -> New
     told(job, place, program::look(watched, GLANCE))
 }
 
-fn told(job: JobId, place: Place, over: Result<Watched, HookResult>) -> News {
+fn told(job: JobId, place: Place, over: Result<Watched, Box<HookResult>>) -> News {
     match over {
         Ok(watched) => News::Running(job, place, Box::new(watched)),
-        Err(result) => News::Ended(job, place, Box::new(result)),
+        Err(result) => News::Ended(job, place, result),
     }
 }
 

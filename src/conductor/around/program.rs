@@ -76,7 +76,7 @@ impl Action {
 }
 
 /// Starts a program. The error is its result, when it is over already.
-pub(super) fn start(side: &Side, program: &Program) -> Result<Watched, HookResult> {
+pub(super) fn start(side: &Side, program: &Program) -> Result<Watched, Box<HookResult>> {
     let draft = HookResult {
         hook_type: program.action.kind().to_owned(),
         description: program.description.clone(),
@@ -86,21 +86,21 @@ pub(super) fn start(side: &Side, program: &Program) -> Result<Watched, HookResul
     let (spec, log) = match prepare(side, program) {
         Ok(ready) => ready,
         Err(message) => {
-            return Err(HookResult { success: Some(false), error_message: Some(message), ..draft });
+            return Err(Box::new(HookResult { success: Some(false), error_message: Some(message), ..draft }));
         }
     };
     let timeout = program.timeout;
     match executor::begin_bound(&side.guard_program, &spec, &program.control) {
         Ok(run) => look(Watched { run, draft, log, timeout }, FIRST_LOOK),
-        Err(end) => Err(finish(draft, &log, timeout, &end)),
+        Err(end) => Err(Box::new(finish(draft, &log, timeout, &end))),
     }
 }
 
 /// Looks at a program. The error is its result, when it is over.
-pub(super) fn look(watched: Watched, patience: Duration) -> Result<Watched, HookResult> {
+pub(super) fn look(watched: Watched, patience: Duration) -> Result<Watched, Box<HookResult>> {
     let Watched { run, draft, log, timeout } = watched;
     match run.end_within(patience) {
-        Ok(end) => Err(finish(draft, &log, timeout, &end)),
+        Ok(end) => Err(Box::new(finish(draft, &log, timeout, &end))),
         Err(run) => Ok(Watched { run, draft, log, timeout }),
     }
 }
