@@ -8,8 +8,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::cli::format::parse_duration;
 use crate::cli::style::ColorChoice;
 use crate::cli::{
-    cancel, conductor_status, init, instruments, list, logs, pause, ping, render, restart, resume, run,
-    schema, start, status, stop, validate,
+    approve, cancel, conductor_status, cost, errors, explain, history, init, instruments, limits, list, logs,
+    modify, pause, ping, recover, render, restart, resume, run, schema, start, status, stop, validate,
 };
 
 const HELP: &str = "\
@@ -24,6 +24,10 @@ Jobs:
   pause             Stop a job at the next sheet boundary
   resume            Let a paused, failed or cancelled job go on
   cancel            End a job at once
+  modify            Let a job go on with another score
+  approve           Decide about a sheet that waits for a person
+  reject            Let a sheet that waits for a person fail
+  recover           Check the rules of failed sheets again, without running them
 
 Scores:
   init              Write a first score
@@ -33,9 +37,14 @@ Scores:
 Monitoring:
   status            Show the conductor's jobs, or one job in full
   list              List jobs
+  cost              Show what a job has spent
+  history           List the attempts of a job
 
 Diagnostics:
   logs              Show the output of sheets, or the conductor's log
+  explain           Say what an error code means and what to do
+  errors            Show what went wrong in a job, and what helps
+  help              Explain a command
 
 Conductor:
   start             Start the conductor
@@ -43,6 +52,8 @@ Conductor:
   restart           Stop the conductor and start it again
   conductor-status  Show the conductor's health and load
   ping              Measure a round trip to the conductor
+  rate-limits       Show which instruments have asked to wait
+  clear-rate-limits Let sheets that wait for a rate limit go on at once
 
 Options:
 {options}{after-help}";
@@ -55,7 +66,6 @@ Options:
     help_template = HELP,
     after_help = "\nStart with: mozart start, then: mozart run SCORE.yaml",
     disable_version_flag = true,
-    disable_help_subcommand = true,
     arg_required_else_help = true,
     subcommand_required = false
 )]
@@ -75,7 +85,6 @@ pub(crate) struct Mozart {
     about = "The conductor of Mozart under its older name",
     after_help = "mozartd is kept for older scripts; the same commands are part of mozart: mozart start, mozart stop, mozart conductor-status.",
     disable_version_flag = true,
-    disable_help_subcommand = true,
     arg_required_else_help = true
 )]
 pub(crate) struct Mozartd {
@@ -198,12 +207,32 @@ pub(crate) enum Command {
     Resume(resume::Options),
     /// End a job at once
     Cancel(cancel::Options),
+    /// Let a job go on with another score
+    Modify(modify::Options),
+    /// Decide about a sheet that waits for a person
+    Approve(approve::Options),
+    /// Let a sheet that waits for a person fail
+    Reject(approve::Rejection),
+    /// Check the rules of failed sheets again, without running them
+    Recover(recover::Options),
     /// Show the conductor's jobs, or one job in full
     Status(status::Options),
     /// List jobs
     List(list::Options),
     /// Show the output of sheets, or the conductor's log
     Logs(logs::Options),
+    /// Say what an error code means and what to do
+    Explain(explain::Options),
+    /// Show what went wrong in a job, and what helps
+    Errors(errors::Options),
+    /// List the attempts of a job
+    History(history::Options),
+    /// Show what a job has spent
+    Cost(cost::Options),
+    /// Show which instruments have asked to wait
+    RateLimits(limits::Options),
+    /// Let sheets that wait for a rate limit go on at once
+    ClearRateLimits(limits::Clearing),
     /// Start the conductor
     Start(start::Options),
     /// Stop the conductor

@@ -3,25 +3,33 @@
 //! Results go to standard output, everything else to standard error; `failure` decides exit
 //! statuses. This layer talks to a conductor only through its socket (`rpc`).
 
+mod approve;
 mod args;
 mod cancel;
 mod conductor_status;
 mod context;
+mod cost;
 mod early;
+mod errors;
+mod explain;
 mod failure;
 mod follow;
 mod format;
 mod guard_sweep;
+mod history;
 mod init;
 mod instruments;
 mod job;
+mod limits;
 mod list;
 mod logs;
+mod modify;
 mod output;
 mod pause;
 mod ping;
 mod plan_view;
 mod prompts;
+mod recover;
 mod render;
 mod restart;
 mod resume;
@@ -102,9 +110,19 @@ fn dispatch(mozart: Mozart, stage: Stage) -> u8 {
             Command::Pause(options) => pause::run(&cx, &options),
             Command::Resume(options) => resume::run(&cx, &options),
             Command::Cancel(options) => cancel::run(&cx, &options),
+            Command::Modify(options) => modify::run(&cx, &options),
+            Command::Approve(options) => approve::run(&cx, &options),
+            Command::Reject(options) => approve::reject(&cx, &options),
+            Command::Recover(options) => recover::run(&cx, &options),
             Command::Status(options) => status::run(&cx, &options),
             Command::List(options) => list::run(&cx, &options),
             Command::Logs(options) => logs::run(&cx, &options),
+            Command::Explain(options) => explain::run(&cx, &options),
+            Command::Errors(options) => errors::run(&cx, &options),
+            Command::History(options) => history::run(&cx, &options),
+            Command::Cost(options) => cost::run(&cx, &options),
+            Command::RateLimits(options) => limits::run(&cx, &options),
+            Command::ClearRateLimits(options) => limits::clear(&cx, &options),
             Command::Start(options) => start::run(&cx, &options),
             Command::Stop(options) => stop::run(&cx, &options),
             Command::Restart(options) => restart::run(&cx, &options),

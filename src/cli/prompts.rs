@@ -107,6 +107,7 @@ impl Desk {
             prompt_file: &PathBuf::from("PROMPT-FILE"),
             ours: &self.ours,
             client: &[],
+            own_program: Path::new("mozart"),
             identity: &[],
         };
         instrument::shown(&call).map_err(|error| error.to_string())
@@ -122,6 +123,7 @@ impl Desk {
             choice: &sheet.instrument,
             profile,
             workspace: &file.plan.workspace,
+            home: self.ours.get("HOME").map(Path::new),
             thinking_method: self.thinking_method.as_deref(),
             limits: self.limits,
         })

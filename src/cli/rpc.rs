@@ -92,16 +92,36 @@ impl Rpc {
     /// `job.status` of a job whose name may be cut short as long as only one fits: for commands
     /// that only read. The whole name is in the document.
     pub(crate) fn find_job(&mut self, name: &str) -> Result<Value, Stop> {
+        Ok(self.find("job.status", name, json!({"full": true}))?.1)
+    }
+
+    /// A method about one job. For commands that change it: the name must be complete.
+    pub(crate) fn call_job(&mut self, method: &str, id: &str, mut params: Value) -> Result<Value, Stop> {
+        params["job_id"] = id.into();
+        match self.try_call(method, params) {
+            Err(error) if is_unknown_job(&error) => Err(self.unknown_job(id)),
+            other => other.map_err(|error| self.failed(error)),
+        }
+    }
+
+    /// A reading method about a job whose name may be cut short. Gives the whole name, too.
+    pub(crate) fn find(
+        &mut self,
+        method: &str,
+        name: &str,
+        mut params: Value,
+    ) -> Result<(String, Value), Stop> {
         job::check_id(name)?;
-        match self.try_call("job.status", json!({"job_id": name, "full": true})) {
-            Ok(status) => return Ok(status),
+        params["job_id"] = name.into();
+        match self.try_call(method, params.clone()) {
+            Ok(answer) => return Ok((name.to_owned(), answer)),
             Err(error) if is_unknown_job(&error) => {}
             Err(error) => return Err(self.failed(error)),
         }
         let names = self.names();
         let fitting: Vec<&String> = names.iter().filter(|known| known.starts_with(name)).collect();
         match fitting.as_slice() {
-            [one] => self.job(one),
+            [one] => Ok(((*one).clone(), self.call_job(method, one, params)?)),
             _ => Err(unknown_job(name, &names)),
         }
     }
@@ -130,9 +150,10 @@ fn unknown_job(name: &str, names: &[String]) -> Stop {
 
 fn is_unknown_job(error: &CallError) -> bool {
     match error {
-        CallError::Rpc { code: -32000, error } => {
-            error["data"]["reason"] == json!("not_found") || Doc(error).text("message").contains("not found")
-        }
+        CallError::Rpc { code: -32000, error } => match error["data"]["reason"].as_str() {
+            Some(reason) => reason == "not_found",
+            None => Doc(error).text("message").contains("not found"),
+        },
         CallError::Rpc { .. } | CallError::Lost => false,
     }
 }

@@ -1,13 +1,14 @@
 //! A score read from the disk, with the files it names.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use crate::cli::context::Context;
 use crate::cli::failure::{Failure, Stop, USAGE};
+use crate::file;
 use crate::instrument::Registry;
+use crate::lint;
 use crate::plan::{self, Overrides, Plan};
 use crate::score::{self, Issue, Score, Source};
 
@@ -28,21 +29,30 @@ pub(crate) fn read(cx: &Context, path: &Path) -> Result<Source, Stop> {
     let path = cx.absolute(path);
     let unreadable =
         |why: String| Failure::new("score_unreadable", format!("Cannot read score file: {why}")).exit(USAGE);
-    let meta = match fs::metadata(&path) {
-        Ok(meta) => meta,
+    let bytes = match file::read(&path, LARGEST + 1) {
+        Ok(bytes) => bytes,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             return Err(Failure::usage(format!("Score file not found: {}", path.display())).into());
         }
+        Err(error) if error.kind() == std::io::ErrorKind::IsADirectory => {
+            return Err(unreadable(format!("{} is a directory", path.display())).into());
+        }
+        // A pipe that nobody writes to would be waited for without end.
+        Err(error) if error.kind() == std::io::ErrorKind::InvalidInput => {
+            let text = format!("{} is not a regular file", path.display());
+            let hint = "Read a score from a pipe with: mozart validate -";
+            return Err(Failure::new("score_unreadable", format!("Cannot read score file: {text}"))
+                .exit(USAGE)
+                .hint(hint)
+                .into());
+        }
         Err(error) => return Err(unreadable(format!("{}: {error}", path.display())).into()),
     };
-    if meta.is_dir() {
-        return Err(unreadable(format!("{} is a directory", path.display())).into());
-    }
-    if meta.len() > LARGEST {
+    if bytes.len() as u64 > LARGEST {
         return Err(unreadable(format!("{} is larger than 8 MiB", path.display())).into());
     }
-    let text =
-        fs::read_to_string(&path).map_err(|error| unreadable(format!("{}: {error}", path.display())))?;
+    let text = String::from_utf8(bytes)
+        .map_err(|_| unreadable(format!("{}: stream did not contain valid UTF-8", path.display())))?;
     let base = path.parent().unwrap_or(Path::new("/")).to_owned();
     Ok(with_files(Some(path), text, base))
 }
@@ -68,13 +78,21 @@ pub(crate) fn registry(cx: &Context, base: &Path) -> Registry {
 
 fn with_files(path: Option<PathBuf>, text: String, base: PathBuf) -> Source {
     let mut files = BTreeMap::new();
-    for file in score::referenced_files(&text, &base) {
+    for named in score::referenced_files(&text, &base) {
         // A file that cannot be read is an issue of the score, which loading finds.
-        if let Ok(content) = fs::read_to_string(&file) {
-            files.insert(file, content);
+        if let Ok(bytes) = file::read(&named, LARGEST)
+            && let Ok(content) = String::from_utf8(bytes)
+        {
+            files.insert(named, content);
         }
     }
     Source { path, text, files, base }
+}
+
+/// Loads, expands and checks as the conductor does before it takes a job; all errors when there is one.
+pub(crate) fn admit(cx: &Context, source: &Source, overrides: &Overrides) -> Result<ScoreFile, Vec<Issue>> {
+    lint::admit(source, overrides, &registry(cx, &source.base))
+        .map(|lint::Admitted { score, plan, .. }| ScoreFile { score, plan })
 }
 
 /// Loads and expands; all problems when there is an error.

@@ -183,7 +183,12 @@ fn refuse_second(cx: &Context, settings: &Settings) -> Result<(), Stop> {
         .into()),
         Liveness::Stale(pid) => {
             liveness::clean_up(pid_file);
-            cx.out.remark(&format!("Cleaned up stale PID file (PID {pid} is no longer running)"));
+            let why = if pidfile::is_alive(pid) {
+                "now belongs to another program"
+            } else {
+                "is no longer running"
+            };
+            cx.out.remark(&format!("Cleaned up stale PID file (PID {pid} {why})"));
             Ok(())
         }
         Liveness::None => Ok(()),

@@ -2,6 +2,7 @@
 
 mod json;
 mod text;
+mod waits;
 
 use std::time::{Duration, Instant};
 

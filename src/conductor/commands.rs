@@ -7,11 +7,12 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::exec::{Execution, Input, JobStatus, PauseFlag, Rerun};
-use crate::ids::JobId;
-use crate::rpc::RpcError;
+use crate::ids::{AttemptKey, JobId};
+use crate::rpc::{RpcError, params};
 use crate::store::StoredJob;
 use crate::time::Now;
 
+use super::around::{Origin, nothing_to_do};
 use super::card::Card;
 use super::core::{Accepted, Core, Timer};
 use super::exchange::Exchange;
@@ -28,7 +29,13 @@ impl Core {
             Command::Pause { id, now: at_once } => self.pause(now, &id, at_once, exchange),
             Command::Resume(resumption) => self.resume(now, *resumption, exchange),
             Command::Cancel { id } => self.cancel(now, &id, exchange),
-            Command::Watch { id, from_seq } => self.watch(&id, from_seq, exchange),
+            Command::Modify(modification) => self.modify(now, *modification, exchange),
+            Command::Decide(ruling) => self.decide(now, *ruling, exchange),
+            Command::Recover(recovery) => self.recover_job_again(now, *recovery, exchange),
+            Command::Watch(watch, printed) => self.watch(now, &watch, printed, exchange),
+            Command::ClearRateLimits { instrument } => {
+                self.clear_rate_limits(now, instrument.as_deref(), exchange);
+            }
             Command::Shutdown { graceful } => {
                 self.outbox.answers.push((exchange, Ok(json!({ "shutting_down": true }))));
                 self.stop(now, graceful);
@@ -47,6 +54,7 @@ impl Core {
             let message = format!("Cannot record job '{id}': {}", self.registry.error());
             return self.rejected(exchange, id.as_str(), "registry", message);
         }
+        let Some((submission, exchange)) = self.check_chained(now, submission, exchange) else { return };
         if let Some(live) = self.jobs.get(&id) {
             let status = live.exec.status();
             if status != JobStatus::Paused || !live.running.is_empty() {
@@ -66,6 +74,12 @@ impl Core {
             .or(submission.earlier.as_ref().map(|stored| stored.row.attempt_seq))
             .unwrap_or(0);
         let (exec, continued) = self.execution(now, &submission);
+        if exchange.link().is_some() && continued && exec.status() == JobStatus::Completed {
+            return self.rejected(exchange, id.as_str(), "nothing_to_do", nothing_to_do(&id));
+        }
+        if let Some(link) = exchange.link() {
+            self.note_chained(now, link, &submission);
+        }
         let mut message = format!("Job queued (concurrency limit: {})", self.config.max_concurrent_jobs);
         if let Some(first) = exec.sheets().iter().find(|sheet| !sheet.state.satisfies()).filter(|_| continued)
         {
@@ -74,7 +88,7 @@ impl Core {
         if let Some(remark) = &submission.remark {
             _ = write!(message, "; {remark}");
         }
-        let Submission { prepared, config_path, priority, chain_depth, fresh, .. } = submission;
+        let Submission { prepared, config_path, priority, chain_depth, fresh, warnings, .. } = submission;
         let card = Arc::new(Card {
             id: id.clone(),
             name: prepared.score.name.clone(),
@@ -84,16 +98,18 @@ impl Core {
             priority,
             chain_depth,
             parallel: prepared.score.parallel.enabled,
+            origin: Origin { fresh, chain: exchange.link().cloned() },
         });
         log::info!(
             "job.submitted job_id={id} config_path={:?} sheets={}",
             card.config_path,
             exec.sheets().len()
         );
-        let answer = json!({
+        let mut answer = json!({
             "job_id": id.as_str(), "status": "accepted", "message": message,
             "workspace": card.workspace, "fresh": fresh,
         });
+        super::requests::warn(&mut answer, &warnings);
         let earlier = if continued { Earlier::Continued } else { Earlier::Forgotten };
         let dirty = Dirty::everything(exec.sheets().len(), earlier);
         let mut live = Live::new(card, prepared, exec, attempt_seq, dirty);
@@ -144,7 +160,8 @@ impl Core {
         if let Some(due) = live.timer.take() {
             self.timers.remove(&(due, Timer::Job(id.clone())));
         }
-        self.sched.deregister(id);
+        self.sched.deregister(self.clock.now(), id);
+        self.workspaces.release(id);
         self.queue.retain(|queued| queued != id);
         Some(live)
     }
@@ -160,6 +177,7 @@ impl Core {
             self.arm(due, Timer::Job(id.clone()));
         }
         self.jobs.insert(id.clone(), live);
+        self.hold_workspace(&id);
         self.touched.insert(id);
     }
 
@@ -179,28 +197,34 @@ impl Core {
             return self.outbox.answers.push((exchange, Ok(answer)));
         }
         log::info!("job.paused job_id={id}");
+        self.hold_modification(id, true);
         self.step(now, id, Input::Pause { flag: PauseFlag::User, now: at_once });
         self.outbox.changed.push((exchange, json!({ "paused": true })));
     }
 
     /// `job.resume`.
-    fn resume(&mut self, now: Now, resumption: Resumption, exchange: Exchange) {
+    pub(super) fn resume(&mut self, now: Now, resumption: Resumption, exchange: Exchange) {
         let id = resumption.id.clone();
         if self.stopping.is_some() {
             return self.rejected(exchange, id.as_str(), "shutdown", "Daemon is shutting down".into());
         }
         let Resumption { stored, prepared, config_path, rerun, .. } = resumption;
+        let held = self.jobs.get(&id).is_some_and(|live| live.exec.status() == JobStatus::PausedAtChain);
         if let Some(live) = self.jobs.get_mut(&id) {
             let status = live.exec.status();
-            let pausing = status == JobStatus::Running && !live.exec.job().pause_flags.is_empty();
+            let stops = !live.exec.job().pause_flags.is_empty() || live.modify.is_some();
+            let pausing = status == JobStatus::Running && stops;
             // An ended job is still here when it could not be written yet.
-            let stands = matches!(status, JobStatus::Paused | JobStatus::Failed | JobStatus::Cancelled);
+            let stands = matches!(
+                status,
+                JobStatus::Paused | JobStatus::PausedAtChain | JobStatus::Failed | JobStatus::Cancelled
+            );
             if !stands && !pausing {
                 let message = not_resumable(&id, status.as_str());
                 return self.rejected(exchange, id.as_str(), "not_resumable", message);
             }
             // A job that still drains goes on with the score that its attempts were made from.
-            if stands && live.running.is_empty() {
+            if stands && live.running.is_empty() && status != JobStatus::PausedAtChain {
                 live.replace_score(prepared, config_path, now);
             }
         } else {
@@ -222,15 +246,24 @@ impl Core {
                 }
             };
             let status = live.exec.status();
-            if !matches!(status, JobStatus::Failed | JobStatus::Cancelled | JobStatus::Paused) {
+            if !matches!(
+                status,
+                JobStatus::Failed | JobStatus::Cancelled | JobStatus::Paused | JobStatus::PausedAtChain
+            ) {
                 let message = not_resumable(&id, status.as_str());
                 return self.rejected(exchange, id.as_str(), "not_resumable", message);
             }
             self.enlist(live);
         }
+        self.hold_modification(&id, false);
         log::info!("job.resumed job_id={id}");
         self.step(now, &id, Input::ResumeWith(rerun));
-        let answer = json!({ "job_id": id.as_str(), "status": "accepted", "message": "Job resume queued" });
+        let message = match self.jobs.get(&id).and_then(still_paused) {
+            Some(refusal) => return self.rejected_change(exchange, id.as_str(), "cost_limit", refusal),
+            None if held => "Chain resumed",
+            None => "Job resume queued",
+        };
+        let answer = json!({ "job_id": id.as_str(), "status": "accepted", "message": message });
         self.outbox.changed.push((exchange, answer));
     }
 
@@ -258,11 +291,22 @@ impl Core {
         }
     }
 
-    fn watch(&mut self, id: &JobId, from_seq: Option<u64>, exchange: Exchange) {
+    fn watch(
+        &mut self,
+        now: Now,
+        watch: &params::Watch,
+        printed: Vec<(AttemptKey, [u64; 2])>,
+        exchange: Exchange,
+    ) {
+        let id = &watch.job_id;
         if let Some(live) = self.jobs.get_mut(id) {
-            if let Err(refused) = self.audience.join(&mut live.watchers, from_seq, exchange) {
-                let (exchange, error) = *refused;
-                self.outbox.answers.push((exchange, Err(error)));
+            match self.audience.join(&mut live.watchers, watch, exchange) {
+                Ok(()) if watch.output => self.listen(now, id, &printed),
+                Ok(()) => {}
+                Err(refused) => {
+                    let (exchange, error) = *refused;
+                    self.outbox.answers.push((exchange, Err(error)));
+                }
             }
             return;
         }
@@ -274,7 +318,7 @@ impl Core {
     }
 
     /// Whether what a request worker read from the database is still what the job is.
-    fn still_current(&self, id: &JobId, stored: Option<&StoredJob>) -> bool {
+    pub(super) fn still_current(&self, id: &JobId, stored: Option<&StoredJob>) -> bool {
         match (self.view.ended(id), stored) {
             (Some(ended), Some(stored)) => stored.row.summary.last_event_at == Some(ended.updated),
             (Some(_), None) => false,
@@ -282,13 +326,18 @@ impl Core {
         }
     }
 
-    fn changed_meanwhile(&mut self, id: &JobId, exchange: Exchange) {
+    pub(super) fn changed_meanwhile(&mut self, id: &JobId, exchange: Exchange) {
         let message = format!("Job '{id}' changed while this request was prepared; try again");
         self.rejected(exchange, id.as_str(), "changed", message);
     }
 
-    fn rejected(&mut self, exchange: Exchange, id: &str, reason: &str, message: String) {
+    pub(super) fn rejected(&mut self, exchange: Exchange, id: &str, reason: &str, message: String) {
         self.outbox.answers.push((exchange, Ok(rejection(id, reason, &message))));
+    }
+
+    /// A refusal of something that has changed the job all the same.
+    fn rejected_change(&mut self, exchange: Exchange, id: &str, reason: &str, message: String) {
+        self.outbox.changed.push((exchange, rejection(id, reason, &message)));
     }
 }
 
@@ -302,4 +351,39 @@ pub(crate) fn not_resumable(id: &JobId, status: &str) -> String {
     format!(
         "Score '{id}' is {status}, only PAUSED, PAUSED_AT_CHAIN, FAILED, or CANCELLED scores can be resumed"
     )
+}
+
+/// Why a job is paused although it was resumed: it has spent more than its score allows.
+fn still_paused(live: &Live) -> Option<String> {
+    if live.exec.status() != JobStatus::Paused || !live.exec.job().pause_flags.contains(&PauseFlag::Cost) {
+        return None;
+    }
+    let (budget, spent) = (&live.exec.spec().budget, &live.exec.job().ledger.spent);
+    let tokens = spent.input_tokens.saturating_add(spent.output_tokens);
+    let mut limits = Vec::new();
+    if let Some(limit) = budget.job_cost.filter(|limit| spent.cost_micro > *limit) {
+        limits.push(format!(
+            "it has spent ${} of `cost_limits.max_cost_per_job` ${}",
+            dollars(spent.cost_micro),
+            dollars(limit)
+        ));
+    }
+    if let Some(limit) = budget.job_tokens.filter(|limit| tokens > *limit) {
+        limits.push(format!("it has used {tokens} tokens of `cost_limits.max_tokens_per_job` {limit}"));
+    }
+    if limits.is_empty() {
+        limits.push("its budget is used up".to_owned());
+    }
+    Some(format!(
+        "Job '{}' stays paused: {}. Raise the limit in {} and resume it again",
+        live.id,
+        limits.join(", and "),
+        live.card.config_path
+    ))
+}
+
+/// Micro-dollars with four decimals, rounded up, so that more than a limit never looks like the limit.
+fn dollars(micro: u64) -> String {
+    let rounded = micro.div_ceil(100);
+    format!("{}.{:04}", rounded / 10_000, rounded % 10_000)
 }

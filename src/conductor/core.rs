@@ -60,16 +60,26 @@ pub(crate) struct Core {
     pub(super) gauge: Gauge,
     pub(super) vital: Arc<Vital>,
     pub(super) jobs: HashMap<JobId, Live>,
+    /// Jobs with another score waiting.
+    pub(super) modifying: BTreeSet<JobId>,
+    /// Whose output is followed.
+    pub(super) listening: super::output::Listening,
     /// Jobs that wait for a permit, first come first served.
     pub(super) queue: VecDeque<JobId>,
     pub(super) permits: Semaphore,
+    pub(super) workspaces: super::workspaces::Workspaces,
+    pub(super) backstop: super::backstop::Backstop,
     pub(super) sched: Scheduler,
+    /// Which version of the scheduler the view shows.
+    pub(super) shown: Option<(u64, crate::sched::Throttle)>,
     pub(super) failures: FailureWindow,
     pub(super) audience: Audience,
+    pub(super) notifier: crate::notify::Notifier,
     pub(super) timers: BTreeSet<(Mono, Timer)>,
     /// When the scheduler wants to be asked again.
     pub(super) dispatch_at: Option<Mono>,
     pub(super) shed: super::shed::Shedding,
+    pub(super) around: super::around::Around,
     pub(super) stopping: Option<Stopping>,
     /// The end of this turn made room for something that no event will announce.
     pub(super) again: bool,
@@ -97,14 +107,24 @@ pub(super) enum Timer {
     Grace(JobId, AttemptNo),
     /// Try the locks of adopted attempts.
     Adopted,
+    /// Programs and chained jobs of hooks.
+    Around(super::around::Alarm),
+    /// Look after attempts that should be over.
+    Backstop,
+    /// Try again to end what an attempt left behind.
+    Leftovers(JobId, AttemptNo),
     /// Write again what could not be written.
     Registry,
     /// Jobs that were paused for pressure too often have waited long enough.
     Relief,
     /// Running attempts have had their time in a graceful stop.
     StopDeadline,
+    /// Read what attempts that somebody listens to have printed.
+    Output,
     /// Something that is shown (failure rate, rate limits) is over by now.
     Figures,
+    /// A notification can be sent. Nothing is done then: every turn looks.
+    Notices,
 }
 
 /// A stop that was asked for.
@@ -163,6 +183,7 @@ impl Core {
                 self.take_guarded(now, Woken::Event(event));
             }
             self.timers_due(now);
+            self.swap_scores(now);
             self.begin_queued(now);
             self.dispatch(now);
             self.flush(now);
@@ -223,9 +244,13 @@ impl Core {
             Woken::Event(Event::Reported(key, report)) => self.reported(now, &key, report),
             Woken::Event(Event::AdoptedOver(key, over)) => {
                 let (found, taken) = *over;
-                self.adopted_over(now, &key, found, taken);
+                self.adopted_over(now, &key, found, Some(taken));
             }
+            Woken::Event(Event::AdoptedGone(key, leftovers)) => self.adopted_gone(now, &key, leftovers),
             Woken::Event(Event::Swept(key, alive)) => self.swept(now, &key, &alive),
+            Woken::Event(Event::Notified(delivery, outcome)) => self.notified(now, &delivery, &outcome),
+            Woken::Event(Event::Around(news)) => self.around_news(now, news),
+            Woken::Event(Event::Printed(heard)) => self.printed(now, heard),
             Woken::Event(Event::Stop { graceful }) => self.stop(now, graceful),
             Woken::Pressure(reading) => self.pressure_changed(now, &reading),
             Woken::Net(net::Event::StreamClosed(conn)) => Audience::left(conn, &mut self.jobs),
@@ -247,10 +272,15 @@ impl Core {
                 Timer::CancelWait(id) => self.cancel_waited(now, &id),
                 Timer::Grace(id, attempt) => self.end_attempt(&id, attempt),
                 Timer::Adopted => self.try_adopted(now),
+                Timer::Around(alarm) => self.around_alarm(now, &alarm),
+                Timer::Backstop => self.look_after(now),
+                Timer::Leftovers(job, attempt) => self.leftovers_due(now, &job, attempt),
                 Timer::Registry => self.registry.retry_now(),
                 Timer::Relief => self.relieve(now),
                 Timer::StopDeadline => self.stop_deadline(now),
+                Timer::Output => self.read_output(now),
                 Timer::Figures => self.publish_figures(now),
+                Timer::Notices => (),
             }
         }
     }
@@ -277,6 +307,7 @@ impl Core {
 
     fn apply(&mut self, now: Now, id: &JobId, effects: Vec<Effect>) {
         let Some(live) = self.jobs.get_mut(id) else { return };
+        let mut said = Vec::new();
         for effect in effects {
             match effect {
                 Effect::SaveJob => live.dirty.job = true,
@@ -291,11 +322,15 @@ impl Core {
                 Effect::End { attempt, .. } => self.outbox.ends.push((id.clone(), attempt)),
                 Effect::Limited { instrument, model, wait, sheet } => {
                     let on = InstrumentRef { name: instrument, model };
-                    self.sched.rates_mut().report(now, &on, wait, id, sheet);
+                    self.sched.limited(now, &on, wait, id, sheet);
                     self.timers.insert((now.mono.after(wait), Timer::Figures));
                 }
-                // Acted on by the parts that are plugged in here.
-                Effect::Instrument { .. } | Effect::SetUp | Effect::Hook { .. } | Effect::EndHook => (),
+                asked @ (Effect::SetUp | Effect::Hook { .. } | Effect::EndHook) => {
+                    self.around.ask(id, &asked)
+                }
+                Effect::Instrument { instrument, model, sheet, result } => {
+                    said.push((InstrumentRef { name: instrument, model }, result.is_ok(), sheet));
+                }
                 Effect::Released => self.outbox.released.push(id.clone()),
                 Effect::Event(event) => self.outbox.events.push((id.clone(), event)),
             }
@@ -314,31 +349,8 @@ impl Core {
         if live.exec.status() == JobStatus::Queued && !self.queue.contains(id) {
             self.queue.push_back(id.clone());
         }
-    }
-
-    /// Queued jobs start as permits are free.
-    fn begin_queued(&mut self, now: Now) {
-        if self.stopping.is_some() || self.registry.is_failing() {
-            return;
-        }
-        while let Some(id) = self.queue.front().cloned() {
-            let Some(live) = self.jobs.get_mut(&id) else {
-                self.queue.pop_front();
-                continue;
-            };
-            if live.exec.status() != JobStatus::Queued {
-                self.queue.pop_front();
-                continue;
-            }
-            // Its last attempt may still hold the permit of the run before.
-            if live.permit.is_none() {
-                let Some(permit) = self.permits.try_acquire() else { return };
-                live.permit = Some(permit);
-            }
-            let (priority, submitted) = (live.card.priority, live.card.submitted);
-            self.queue.pop_front();
-            self.sched.register(id.clone(), priority, submitted);
-            self.step(now, &id, Input::Begin);
+        for (on, works, sheet) in said {
+            self.instrument_said(now, &on, works, id, sheet);
         }
     }
 
@@ -349,6 +361,10 @@ impl Core {
             Some(Running::Here(control) | Running::Judging(control, _)) => control.cancel(),
             Some(Running::Adopted(adopted, _)) => {
                 self.errand(Errand::End(Arc::clone(adopted)));
+            }
+            Some(Running::Leftover(_)) => {
+                // Decides whether the job waits for them.
+                self.arm(self.clock.now().mono, Timer::Leftovers(id.clone(), attempt));
             }
             Some(Running::Sweeping(_)) | None => (),
         }
@@ -388,9 +404,15 @@ impl Woken {
                 Event::Spawned(key, _)
                 | Event::Reported(key, _)
                 | Event::AdoptedOver(key, _)
+                | Event::AdoptedGone(key, _)
                 | Event::Swept(key, _),
             ) => Some(&key.job),
-            Self::Event(Event::Command(..) | Event::Stop { .. }) | Self::Pressure(_) | Self::Net(_) => None,
+            Self::Event(Event::Around(news)) => Some(news.job()),
+            Self::Event(
+                Event::Command(..) | Event::Notified(..) | Event::Printed(_) | Event::Stop { .. },
+            )
+            | Self::Pressure(_)
+            | Self::Net(_) => None,
         }
     }
 
@@ -400,7 +422,11 @@ impl Woken {
             Self::Event(Event::Spawned(..)) => "spawned",
             Self::Event(Event::Reported(..)) => "reported",
             Self::Event(Event::AdoptedOver(..)) => "adopted_over",
+            Self::Event(Event::AdoptedGone(..)) => "adopted_gone",
             Self::Event(Event::Swept(..)) => "swept",
+            Self::Event(Event::Notified(..)) => "notified",
+            Self::Event(Event::Around(_)) => "around",
+            Self::Event(Event::Printed(_)) => "printed",
             Self::Event(Event::Stop { .. }) => "stop",
             Self::Pressure(_) => "pressure",
             Self::Net(_) => "net",

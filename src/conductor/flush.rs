@@ -14,7 +14,7 @@ use super::core::{Accepted, Core, Timer};
 use super::exchange::Exchange;
 use super::live::{Dirty, Live, Running};
 use super::messages::Answer;
-use super::view::Ended;
+use super::view::{Ended, LimitsView};
 
 /// Grace of an attempt that we end, unless its score sets `kill_grace_seconds`; a second TERM then
 /// skips what is left of the guard's own, which is meant for timeouts.
@@ -25,12 +25,14 @@ const FAILURE_WINDOW: Duration = Duration::from_secs(61);
 impl Core {
     pub(super) fn flush(&mut self, now: Now) {
         self.end_unstarted(now);
+        self.begin_next_runs(now);
         self.unsettled.extend(self.touched.iter().cloned());
         self.commit(now);
         self.publish(now);
         self.tell(now);
         if !self.registry.is_failing() {
             self.hand_out(now);
+            self.around_act(now);
         }
         for (id, attempt) in std::mem::take(&mut self.outbox.ends) {
             self.end_attempt(&id, attempt);
@@ -39,13 +41,7 @@ impl Core {
             }
         }
         for id in std::mem::take(&mut self.outbox.released) {
-            if let Some(live) = self.jobs.get_mut(&id)
-                && live.exec.status() != JobStatus::Running
-            {
-                live.permit = None;
-                self.sched.deregister(&id);
-                self.again |= !self.queue.is_empty();
-            }
+            self.release(now, &id);
         }
         self.retire_ended(now);
         self.arm_adopted(now);
@@ -66,6 +62,9 @@ impl Core {
                 live.writes(&mut batch);
             }
         }
+        let instruments = self.instruments_unstored();
+        let with_instruments = instruments.is_some();
+        batch.extend(instruments);
         if batch.is_empty() && !self.registry.is_failing() {
             self.verdicts.clear();
             return;
@@ -75,6 +74,9 @@ impl Core {
                 // What was held back while nothing could be written may start now.
                 self.again |= self.registry.is_failing();
                 self.registry.succeeded();
+                if with_instruments {
+                    self.sched.stored();
+                }
                 for id in &self.unsettled {
                     if let Some(live) = self.jobs.get_mut(id) {
                         live.dirty = Dirty::default();
@@ -149,16 +151,23 @@ impl Core {
     /// What is shown and ends by itself as time goes by.
     pub(super) fn publish_figures(&self, now: Now) {
         self.view.failure_rate_elevated.store(self.failures.elevated(now.mono), Ordering::Release);
-        self.view.rate_limited.store(self.sched.rates().any(now), Ordering::Release);
+        let (rates, limited) = (self.sched.rates(), self.sched.rates().any(now));
+        if self.view.rate_limited.swap(limited, Ordering::AcqRel) || limited {
+            let reports = rates.recent(now).map(|report| report.detected_at).collect();
+            self.view.set_limits(LimitsView { active: rates.records(now), reports });
+        }
     }
 
     fn tell(&mut self, now: Now) {
+        self.say_farewell(now);
         for (id, event) in std::mem::take(&mut self.outbox.events) {
+            self.notice(now, &id, &event);
             self.audience.publish(now, &id, event, self.jobs.get_mut(&id).map(|live| &mut live.watchers));
         }
         for Accepted { exchange, answer, .. } in std::mem::take(&mut self.outbox.accepted) {
             self.answer(exchange, Ok(answer));
         }
+        self.send_notices(now);
         self.tell_changes();
         for (exchange, answer) in std::mem::take(&mut self.outbox.answers) {
             self.answer(exchange, answer);
@@ -188,12 +197,14 @@ impl Core {
                 continue;
             }
             let key = crate::ids::AttemptKey { job: id, sheet: order.sheet, attempt: order.attempt };
+            self.listening.begun(live.watchers.listen(), &key);
             let control = crate::executor::Control::new();
             live.running.insert(order.attempt, Running::Here(control.clone()));
             let task = Task {
                 key,
                 prepared: live.prepared.clone(),
                 sheets: live.context(),
+                directory: live.directory(),
                 permit: live.permit.clone(),
                 control,
                 kind: TaskKind::Run(order),
@@ -216,7 +227,8 @@ impl Core {
         for id in std::mem::take(&mut self.unsettled) {
             let Some(live) = self.jobs.get(&id) else { continue };
             let clean = live.dirty.is_clean();
-            if clean && live.is_over() && live.running.is_empty() {
+            let at_rest = live.running.is_empty() && self.is_left_alone(live);
+            if clean && live.is_over() && at_rest {
                 self.retire(now, &id);
             } else if !clean || live.is_over() {
                 self.unsettled.insert(id);
@@ -257,8 +269,10 @@ impl Core {
             self.publish_figures(now);
             self.arm(now.mono.after(FAILURE_WINDOW), Timer::Figures);
         }
+        self.tear_down(&live);
         let updated = live.exec.job().ledger.updated;
         self.view.end(id, Ended { status, updated }, self.config.max_job_history as usize);
-        live.watchers.end_all(status);
+        self.end_watchers(now, id, live.watchers, status);
+        self.child_ended(now, id, status);
     }
 }

@@ -4,13 +4,15 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::exec::{AttemptReport, Rerun};
-use crate::executor::{Found, Taken};
-use crate::ids::{AttemptKey, JobId};
-use crate::rpc::RpcError;
+use crate::exec::{AttemptReport, Decision, Rerun};
+use crate::executor::{Found, Leftovers, Taken};
+use crate::ids::{AttemptKey, JobId, SheetNo};
+use crate::notify::{Delivery, Outcome};
+use crate::rpc::{RpcError, params};
 use crate::store::StoredJob;
 
 use super::exchange::Exchange;
+use super::output::Heard;
 use super::prepared::Prepared;
 
 /// Everything that wakes the conductor, but for time, pressure and the network.
@@ -23,8 +25,16 @@ pub(crate) enum Event {
     Reported(AttemptKey, Box<AttemptReport>),
     /// An adopted attempt is over: its record, or none when its guard was killed.
     AdoptedOver(AttemptKey, Box<(Found, Taken)>),
+    /// The directory of an adopted attempt does not exist any more; this may still run.
+    AdoptedGone(AttemptKey, Leftovers),
     /// What an interrupted attempt left behind has been ended, but for these processes.
     Swept(AttemptKey, Vec<u32>),
+    /// A notification was delivered, or not.
+    Notified(Box<Delivery>, Outcome),
+    /// Something around the sheets of a job.
+    Around(super::around::News),
+    /// What attempts that somebody listens to have printed.
+    Printed(Vec<Heard>),
     /// Stop, after what runs (`true`) or at once.
     Stop { graceful: bool },
 }
@@ -39,8 +49,16 @@ pub(crate) enum Command {
     Resume(Box<Resumption>),
     /// `job.cancel`.
     Cancel { id: JobId },
-    /// `job.watch`.
-    Watch { id: JobId, from_seq: Option<u64> },
+    /// `job.modify`.
+    Modify(Box<Modification>),
+    /// `job.approve`.
+    Decide(Box<Ruling>),
+    /// `job.recover`, to be applied.
+    Recover(Box<Recovery>),
+    /// `job.watch`, with what the attempts that run have printed by now.
+    Watch(params::Watch, Vec<(AttemptKey, [u64; 2])>),
+    /// `daemon.clear_rate_limits`.
+    ClearRateLimits { instrument: Option<String> },
     /// `daemon.shutdown`.
     Shutdown { graceful: bool },
 }
@@ -57,6 +75,8 @@ pub(crate) struct Submission {
     pub(crate) earlier: Option<Box<StoredJob>>,
     /// Said to the client when the job is accepted.
     pub(crate) remark: Option<String>,
+    /// What is doubtful about the score.
+    pub(crate) warnings: Vec<crate::score::Issue>,
 }
 
 /// A job to go on with.
@@ -70,6 +90,43 @@ pub(crate) struct Resumption {
     pub(crate) config_path: Option<String>,
     /// Which sheets run again.
     pub(crate) rerun: Rerun,
+}
+
+/// A job to go on with another score.
+pub(crate) struct Modification {
+    pub(crate) id: JobId,
+    /// The job as the database has it.
+    pub(crate) stored: Option<Box<StoredJob>>,
+    /// The new score.
+    pub(crate) prepared: Arc<Prepared>,
+    /// Where it is.
+    pub(crate) config_path: String,
+}
+
+/// What a person decides about a sheet.
+pub(crate) struct Ruling {
+    pub(crate) id: JobId,
+    pub(crate) sheet: SheetNo,
+    pub(crate) decision: Decision,
+    /// Shown to the instrument after the prompt.
+    pub(crate) prompt: Option<String>,
+    /// Kept with the decision.
+    pub(crate) note: Option<String>,
+    /// The job fails with its sheet.
+    pub(crate) fail_job: bool,
+}
+
+/// A failed job whose rules are checked again.
+pub(crate) struct Recovery {
+    pub(crate) id: JobId,
+    /// The job as the database has it.
+    pub(crate) stored: Box<StoredJob>,
+    /// Its score.
+    pub(crate) prepared: Arc<Prepared>,
+    /// Only sheets from this one on.
+    pub(crate) from: Option<SheetNo>,
+    /// The sheets that are looked at, for the answer.
+    pub(crate) sheets: Vec<SheetNo>,
 }
 
 /// Answer of one call.

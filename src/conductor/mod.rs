@@ -5,16 +5,25 @@
 //!
 //! Not for: what a job does next (`exec`), which sheet runs first (`sched`), processes (`executor`).
 
+mod around;
+mod backstop;
+mod begin;
 mod builder;
 mod card;
 mod clock;
 mod commands;
+mod control;
 mod core;
 mod dispatch;
 mod exchange;
 mod flush;
+mod instruments;
+mod leftovers;
 mod live;
 mod messages;
+mod modify;
+mod notices;
+mod output;
 mod prepared;
 mod recover;
 mod registry;
@@ -23,7 +32,9 @@ mod shed;
 mod side;
 mod stop;
 mod view;
+mod waits;
 mod watch;
+mod workspaces;
 
 use std::thread::JoinHandle;
 use std::time::Duration;

@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::exec::{Blocked, JobSpec, JobState, JobStatus, Sheet};
-use crate::ids::JobId;
+use crate::ids::{JobId, SheetNo};
+use crate::sched::{LimitRecord, Standing};
 use crate::time::Wall;
 
 use super::card::Card;
@@ -24,6 +25,12 @@ pub(crate) struct JobView {
     pub(crate) status: JobStatus,
     /// Why nothing of it is started.
     pub(crate) blocked: Option<Blocked>,
+    /// Queued: the job because of whose workspace it has to wait.
+    pub(crate) waits_for: Option<JobId>,
+    /// Sheets that wait for the end of these processes, left by an attempt.
+    pub(crate) leftovers: Vec<(SheetNo, Vec<u32>)>,
+    /// A score that takes over when nothing of it runs any more.
+    pub(crate) modify: Option<Arc<str>>,
 }
 
 /// An ended job that is still remembered without asking the database.
@@ -45,12 +52,26 @@ pub(crate) struct View {
     /// The database could not be written at the last try.
     pub(crate) registry_failed: AtomicBool,
     pub(crate) failure_rate_elevated: AtomicBool,
+    /// Notifications fail again and again.
+    pub(crate) notifications_degraded: AtomicBool,
     /// Some instrument has asked to wait.
     pub(crate) rate_limited: AtomicBool,
     /// Attempts that run, adopted ones included.
     pub(crate) attempts: AtomicU32,
     /// Guards that are not our children.
     adopted_guards: RwLock<Vec<u32>>,
+    /// How instruments stand.
+    standing: RwLock<Arc<Standing>>,
+    /// What holds instruments back.
+    limits: RwLock<Arc<LimitsView>>,
+}
+
+/// Rate limits as they were at the end of a turn.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct LimitsView {
+    pub(crate) active: Vec<LimitRecord>,
+    /// When limits were reported, newest first.
+    pub(crate) reports: Vec<Wall>,
 }
 
 #[derive(Debug, Default)]
@@ -109,6 +130,23 @@ impl View {
 
     pub(crate) fn flag(&self, flag: &AtomicBool) -> bool {
         flag.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn standing(&self) -> Arc<Standing> {
+        Arc::clone(&self.standing.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn set_standing(&self, standing: Standing) {
+        *self.standing.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(standing);
+    }
+
+    /// Rate limits, those that have run out meanwhile left out by whoever reads.
+    pub(crate) fn limits(&self) -> Arc<LimitsView> {
+        Arc::clone(&self.limits.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn set_limits(&self, limits: LimitsView) {
+        *self.limits.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(limits);
     }
 
     pub(crate) fn adopted_guards(&self) -> Vec<u32> {

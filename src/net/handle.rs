@@ -133,6 +133,14 @@ impl Stream {
         true
     }
 
+    /// Whether at least half of its queue is free: then bulk data leaves room for what must not be lost.
+    #[must_use]
+    pub fn is_half_empty(&self) -> bool {
+        let shared = &self.handle.shared;
+        self.queue.queued.load(Ordering::Acquire) * 2 <= shared.stream_queue
+            && self.queue.bytes.load(Ordering::Relaxed) * 2 <= shared.stream_bytes as u64
+    }
+
     /// Messages that were taken for delivery so far.
     #[must_use]
     pub fn delivered(&self) -> u64 {

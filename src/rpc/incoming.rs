@@ -70,7 +70,7 @@ impl Incoming {
     #[must_use]
     pub fn parse(line: &[u8]) -> Self {
         let Ok(text) = std::str::from_utf8(line) else { return Self::rejected(RpcError::Parse) };
-        let text = text.strip_prefix('\u{feff}').unwrap_or(text).trim_matches([' ', '\t', '\r', '\n']);
+        let text = text.trim_matches([' ', '\t', '\r', '\n']);
         match text.as_bytes().first() {
             // The usual case does not build a tree for the request itself.
             Some(b'{') => match serde_json::from_str::<Envelope>(text) {

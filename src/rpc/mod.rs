@@ -40,15 +40,22 @@ pub enum Lane {
 
 /// Every method that is answered, sorted by name.
 pub const METHODS: &[(&str, Lane)] = &[
+    ("daemon.clear_rate_limits", Lane::Command),
     ("daemon.config", Lane::Read),
     ("daemon.health", Lane::Inline),
     ("daemon.ping", Lane::Inline),
+    ("daemon.rate_limits", Lane::Read),
     ("daemon.ready", Lane::Read),
     ("daemon.shutdown", Lane::Command),
     ("daemon.status", Lane::Read),
+    ("job.approve", Lane::Command),
     ("job.cancel", Lane::Command),
+    ("job.errors", Lane::Read),
+    ("job.history", Lane::Read),
     ("job.list", Lane::Read),
+    ("job.modify", Lane::Command),
     ("job.pause", Lane::Command),
+    ("job.recover", Lane::Command),
     ("job.resume", Lane::Command),
     ("job.status", Lane::Read),
     ("job.submit", Lane::Command),

@@ -150,7 +150,7 @@ fn lines_that_are_accepted_with_a_smile() {
     for line in [
         r#"{"method":"nothing","id":1}"#,
         r#"{"id":1,"params":null,"method":"nothing","jsonrpc":"2.0"}"#,
-        "\u{feff}  {\"method\":\"nothing\",\"id\":1}\t\r",
+        "  {\"method\":\"nothing\",\"id\":1}\t\r",
         r#"{"method":"x","id":2,"id":1,"method":"nothing","jsonrpc":"1.0","jsonrpc":"2.0"}"#,
         r#"{"method":"nothing","id":1,"extra":{"a":[1,2]},"params":{"unknown":true}}"#,
         r#"{"m\u0065thod":"noth\u0069ng","id":1}"#,

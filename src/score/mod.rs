@@ -7,6 +7,7 @@
 //! condition and regular expression parsed or compiled once.
 
 mod after;
+mod cards;
 pub mod checks;
 mod control;
 pub(crate) mod decode;
@@ -20,11 +21,14 @@ mod instruments;
 mod issue;
 mod learning;
 mod load;
+mod notification;
 pub(crate) mod paths;
 pub mod pattern;
 mod prompt;
 mod rules;
 mod sheet;
+mod syntax;
+mod top;
 pub mod value;
 pub(crate) mod yaml;
 
@@ -34,7 +38,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-pub use after::{ArchiveNaming, Concert, Hook, HookAction, Isolation, Notification, WorkspaceLifecycle};
+pub use after::{ArchiveNaming, Concert, Hook, HookAction, Isolation, WorkspaceLifecycle};
 pub use control::{
     CircuitBreaker, CostLimits, CrossSheet, DEFAULT_DETECTION_PATTERNS, Parallel, RateLimit, Retry,
     StaleDetection,
@@ -47,11 +51,13 @@ pub use inert::inert_keys;
 pub use instruments::{Backend, InstrumentConfig, InstrumentDef, Movement, Ollama, OutputFormat};
 pub use issue::{Issue, Severity};
 pub use learning::{AutoApply, EntropyResponse, ExplorationBudget, Learning};
+pub(crate) use load::inspect;
 pub use load::{Loaded, Source, load, referenced_files};
-pub(crate) use load::{inspect, name as document_name};
+pub use notification::{Address, Channel, Notice, Notification};
 pub use prompt::{Extension, Prompt};
 pub use rules::{Rule, RuleKind};
 pub use sheet::{Condition, Injection, InjectionKind, InjectionSource, Sheet, SkipCommand};
+pub(crate) use top::name as document_name;
 pub use value::{Map, Value};
 
 /// A loaded score. Fields are named as their keys.

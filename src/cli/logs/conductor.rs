@@ -11,7 +11,7 @@ use crate::cli::failure::{Done, Failure, Stop};
 use crate::cli::format;
 use crate::cli::job::{self, Doc};
 use crate::cli::list::now;
-use crate::cli::rpc::wait_for;
+use crate::cli::rpc::{Rpc, wait_for};
 use crate::cli::style::{Style, Tone};
 use crate::cli::tail::{Changes, Tail, last_lines};
 
@@ -68,6 +68,9 @@ impl Filter {
 pub(super) fn show(cx: &Context, options: &Options, lines: Option<usize>) -> Done {
     let filter = Filter::new(options)?;
     let path = file(cx, options)?;
+    if options.file.is_none() {
+        remark_on_age(cx, &path);
+    }
     // A filter picks among all lines; without one only the end has to be read.
     let read = if filter.is_active() { None } else { lines };
     let text = last_lines(&path, read).map_err(|error| unreadable(&path, &error))?;
@@ -111,6 +114,25 @@ fn file(cx: &Context, options: &Options) -> Result<PathBuf, Stop> {
             )
             .into()
     })
+}
+
+/// A conductor in the foreground writes to its terminal unless `log_file` is set: then the file at the
+/// usual place is that of an earlier one in the background, and says nothing about what runs now.
+fn remark_on_age(cx: &Context, path: &Path) {
+    let Ok(mut rpc) = Rpc::connect(cx) else { return };
+    let health = rpc.try_call("daemon.health", serde_json::json!({})).unwrap_or_default();
+    let Some(uptime) = Doc(&health).number("uptime_seconds") else { return };
+    let written = std::fs::metadata(path).and_then(|meta| meta.modified()).ok();
+    let age = written.and_then(|written| written.elapsed().ok()).map_or(0.0, |age| age.as_secs_f64());
+    // A conductor writes its first line before it answers; a second is for the clocks of file systems.
+    if age > uptime + 1.0 {
+        cx.out.warn(&format!(
+            "{} was written by an earlier conductor; the one that runs now (PID {}) logs to its terminal. Set \
+             log_file in its configuration to have a file.",
+            path.display(),
+            Doc(&health).count("pid")
+        ));
+    }
 }
 
 fn follow(cx: &Context, path: &Path, filter: &Filter) -> Result<(), Stop> {

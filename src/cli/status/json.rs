@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use crate::cli::job::Doc;
 
 /// Members of a sheet that are passed on when they are there.
-const SHEET_EXTRAS: [&str; 18] = [
+const SHEET_EXTRAS: [&str; 27] = [
     "skip_reason",
     "execution_duration_seconds",
     "estimated_cost",
@@ -24,6 +24,15 @@ const SHEET_EXTRAS: [&str; 18] = [
     "exit_signal",
     "output_log",
     "error_log",
+    "rate_limit_expires_at",
+    "fire_at",
+    "escalation",
+    "total_cost_usd",
+    "cost_confidence",
+    "input_tokens",
+    "output_tokens",
+    "fallback_chain",
+    "changed_since_run",
 ];
 
 /// The document. A record without sheets, of a job that has not written any state yet, is passed on
@@ -70,6 +79,13 @@ pub(super) fn document(doc: Doc<'_>) -> Value {
         "recent_errors": recent_errors(doc),
         "workspace": doc.get("workspace"),
         "pause_flags": doc.list("pause_flags"),
+        "blocked": doc.get("blocked"),
+        "modify_pending": doc.get("modify_pending"),
+        "rate_limits": doc.list("rate_limits"),
+        "circuit_breakers": doc.list("circuit_breakers"),
+        "cost_limits": doc.get("cost_limits"),
+        "hook_results": hooks,
+        "remarks": doc.list("remarks"),
         "sheets": sheets,
     });
     if doc.get("movements").is_array() {

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::waits;
+use crate::cli::cost::dollars;
 use crate::cli::format;
 use crate::cli::job::{self, Doc};
 use crate::cli::style::{Style, Tone};
@@ -23,10 +25,15 @@ pub(super) fn job(doc: Doc<'_>, style: Style, now: f64, verbose: bool) -> String
     }
     let mut sections = vec![header(doc, style, now)];
     sections.push(playing(doc, style, now));
+    sections.push(waits::section(doc, style, now));
     sections.push(sheets(doc, style, verbose));
     sections.push(note(doc, style));
-    sections.push(stats(doc, now));
-    sections.push(cost(doc));
+    sections.push(stats(doc, style, now));
+    sections.push(cost(doc, style));
+    sections.push(waits::hooks(doc, style));
+    if verbose {
+        sections.push(waits::details(doc, style));
+    }
     sections.push(errors(doc, style));
     sections.retain(|section| !section.is_empty());
     sections.join("\n")
@@ -44,7 +51,10 @@ fn bare(doc: Doc<'_>, style: Style, now: f64) -> String {
     if !doc.text("error_message").is_empty() {
         text.push_str(&format!("Error: {}\n", format::one_line(doc.text("error_message"), None)));
     }
-    text.push_str("\nFull status unavailable — the job has not written its first checkpoint yet.\n");
+    text.push_str(&format!(
+        "\nFull status unavailable {} the job has not written its first checkpoint yet.\n",
+        style.dash()
+    ));
     text
 }
 
@@ -197,7 +207,8 @@ fn note(doc: Doc<'_>, style: Style) -> String {
     }
 }
 
-fn stats(doc: Doc<'_>, now: f64) -> String {
+fn stats(doc: Doc<'_>, style: Style, now: f64) -> String {
+    let dot = style.dot();
     let mut lines = Vec::new();
     let mut times = Vec::new();
     if let Some(started) = doc.moment("started_at") {
@@ -208,11 +219,11 @@ fn stats(doc: Doc<'_>, now: f64) -> String {
         times.push(format!("Last activity: {}", format::ago(now - last)));
     }
     if !times.is_empty() {
-        lines.push(times.join(" · "));
+        lines.push(times.join(&format!(" {dot} ")));
     }
     let (done, total) = doc.progress();
     let (retries, waits) = (doc.count("total_retry_count"), doc.count("rate_limit_waits"));
-    lines.push(format!("Sheets: {done}/{total} · Retries: {retries} · Rate waits: {waits}"));
+    lines.push(format!("Sheets: {done}/{total} {dot} Retries: {retries} {dot} Rate waits: {waits}"));
     if let Some(completed) = doc.moment("completed_at") {
         lines.push(format!("Completed: {}", format::moment(completed)));
     }
@@ -222,17 +233,26 @@ fn stats(doc: Doc<'_>, now: f64) -> String {
     lines.join("\n") + "\n"
 }
 
-fn cost(doc: Doc<'_>) -> String {
-    let Some(cost) = doc.number("total_estimated_cost").filter(|cost| *cost > 0.0) else {
+/// What was spent, how well that is known, and what may be spent.
+fn cost(doc: Doc<'_>, style: Style) -> String {
+    let tokens = doc.count("total_input_tokens") + doc.count("total_output_tokens");
+    let cost = doc.number("total_estimated_cost");
+    let limits = Doc(doc.get("cost_limits"));
+    if cost.unwrap_or(0.0) <= 0.0 && tokens == 0 {
         return String::new();
-    };
-    let mut text = if doc.number("cost_confidence").unwrap_or(1.0) < 1.0 {
-        format!("Cost: ~${cost:.2} (est.)\n")
-    } else {
-        format!("Cost: ${cost:.2}\n")
-    };
+    }
+    let confidence = doc.number("cost_confidence").unwrap_or(1.0);
+    let mut text = format!("Cost: {}", dollars(cost, confidence));
+    if let Some(limit) = limits.number("max_cost_per_job") {
+        text.push_str(&format!(" (limit: ${limit:.2})"));
+    }
+    text.push_str(&format!(" {} Tokens: {tokens}", style.dot()));
+    if let Some(limit) = limits.get("max_tokens_per_job").as_u64() {
+        text.push_str(&format!(" (limit: {limit})"));
+    }
+    text.push('\n');
     if doc.get("cost_limit_reached") == &Value::Bool(true) {
-        text.push_str("Cost limit reached — job was paused\n");
+        text.push_str(&format!("Cost limit reached {} job was paused\n", style.dash()));
     }
     text
 }
@@ -257,6 +277,7 @@ fn errors(doc: Doc<'_>, style: Style) -> String {
             error.count("sheet_num")
         ));
     }
+    text.push_str(&format!("Use 'mozart errors {}' for complete error history\n", doc.text("job_id")));
     text
 }
 
@@ -274,6 +295,16 @@ pub(super) fn sheet(doc: Doc<'_>, number: u32, sheet: Doc<'_>, style: Style, now
     put("Description", format::one_line(sheet.text("description"), None));
     put("Instrument", instrument(sheet));
     put("Attempts", sheet.count("attempt_count").to_string());
+    let waiting = sheet.text("display_status");
+    put("Waiting", if waiting == sheet.text("status") { String::new() } else { waiting.to_owned() });
+    put("Asked", format::one_line(Doc(sheet.get("escalation")).text("reason"), None));
+    put(
+        "Cost",
+        match sheet.number("total_cost_usd").filter(|cost| *cost > 0.0) {
+            Some(cost) => dollars(Some(cost), sheet.number("cost_confidence").unwrap_or(1.0)),
+            None => String::new(),
+        },
+    );
     put("Started", sheet.moment("started_at").map_or_else(String::new, |at| format::ago(now - at)));
     put("Completed", sheet.moment("completed_at").map_or_else(String::new, format::moment));
     put("Duration", sheet.number("execution_duration_seconds").map_or_else(String::new, format::duration));

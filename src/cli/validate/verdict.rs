@@ -7,6 +7,9 @@ use crate::lint::{self, Findings};
 use crate::plan::Overrides;
 use crate::score::{Issue, Severity, Source};
 
+/// Most bytes that are read of a score that a fleet names.
+const LARGEST_MEMBER: u64 = 8 * 1024 * 1024;
+
 /// What was found about one file.
 #[derive(Debug)]
 pub(super) struct Verdict {
@@ -78,7 +81,10 @@ fn fleet(source: &Source) -> Vec<Issue> {
     let loaded = crate::fleet::load(&source.text, &source.base);
     let mut issues = loaded.issues;
     if let Some(fleet) = loaded.fleet {
-        let read = |path: &std::path::Path| std::fs::read_to_string(path).map_err(|error| error.to_string());
+        let read = |path: &std::path::Path| {
+            let bytes = crate::file::read(path, LARGEST_MEMBER).map_err(|error| error.to_string())?;
+            String::from_utf8(bytes).map_err(|_| "is not UTF-8".to_owned())
+        };
         issues.extend(crate::fleet::check_members(&fleet, &read));
     }
     issues

@@ -4,12 +4,14 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::pressure::{Cause, Level};
 use crate::rpc::{PROTOCOL_VERSION, Params, RpcError, params};
 
 use super::{Desk, Outcome};
+use crate::sched::LimitRecord;
+use crate::time::{Now, Wall};
 
 impl Desk {
     pub(super) fn daemon_config(&self, params: Params) -> Result<Value, RpcError> {
@@ -61,7 +63,7 @@ impl Desk {
             "accepting_work": ready,
             "shutting_down": view.flag(&view.stopping),
             "failure_rate_elevated": view.flag(&view.failure_rate_elevated),
-            "notifications_degraded": false,
+            "notifications_degraded": view.flag(&view.notifications_degraded),
             "uptime_seconds": self.uptime(),
             "memory_limit_mb": self.config.resource_limits.max_memory_mb,
             "process_limit": self.config.resource_limits.max_processes,
@@ -109,6 +111,30 @@ impl Desk {
         })
     }
 
+    /// `daemon.rate_limits`: the limits in force by instrument, or by instrument and model.
+    pub(super) fn daemon_rate_limits(&self, params: Params) -> Result<Value, RpcError> {
+        params::none(params)?;
+        let now = self.clock.now();
+        let limits = self.view.limits();
+        let hour_ago = Wall(now.wall.0 - 3_600_000);
+        let backends: Map<String, Value> = limits
+            .active
+            .iter()
+            .filter(|limit| limit.until > now.wall)
+            .map(|limit| {
+                let name = match &limit.model {
+                    Some(model) => format!("{}/{model}", limit.instrument),
+                    None => limit.instrument.to_string(),
+                };
+                (name, limit_json(limit, now))
+            })
+            .collect();
+        Ok(json!({
+            "active_limits": backends.len(), "backends": backends,
+            "recent_events_count": limits.reports.iter().filter(|at| **at > hour_ago).count(),
+        }))
+    }
+
     /// The level of the monitor, HIGH at least while a rate limit is active.
     fn shown_level(&self, level: Level) -> Level {
         level.with_rate_limit(self.view.flag(&self.view.rate_limited))
@@ -117,6 +143,16 @@ impl Desk {
     fn uptime(&self) -> f64 {
         round(self.vital.uptime_seconds())
     }
+}
+
+/// A rate limit in force.
+pub(super) fn limit_json(limit: &LimitRecord, now: Now) -> Value {
+    json!({
+        "instrument": &*limit.instrument,
+        "model": limit.model.as_deref(),
+        "seconds_remaining": round(limit.until.since(now.wall).as_secs_f64()),
+        "clears_at": limit.until.to_string(),
+    })
 }
 
 /// Result of `daemon.status`.

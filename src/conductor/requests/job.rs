@@ -6,39 +6,51 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::checkpoint;
-use crate::exec::{Execution, JobStatus};
+use crate::exec::{Budget, Execution, JobStatus};
 use crate::executor;
 use crate::ids::{AttemptKey, JobId};
 use crate::rpc::{RpcError, budget, params};
+use crate::sched::LimitRecord;
 use crate::store::{JobSummary, ReadError, StoredJob};
+use crate::time::Now;
 
 use super::{Desk, Outcome};
 use crate::conductor::card::Card;
 use crate::conductor::live;
 use crate::conductor::messages::Command;
+use crate::conductor::modify::waiting_path;
 use crate::conductor::prepared::{Prepared, Snapshot};
 use crate::conductor::view::JobView;
 
 impl Desk {
     /// From memory while the job is queued, running or paused, else from the database.
-    pub(super) fn job_status(&mut self, status: &params::Status) -> Result<Value, RpcError> {
-        let id = &status.job_id;
+    pub(super) fn job_status(&mut self, status: &params::Status) -> Result<Outcome, RpcError> {
         let limit = if status.full { budget::HARD } else { budget::PREFERRED };
+        let value = self.status_value(&status.job_id)?;
+        // The text is made once; only a result that is too long is looked at again.
+        let text = serde_json::to_vec(&value).map_err(|error| RpcError::Internal(error.to_string()))?;
+        if text.len() <= limit {
+            return Ok(Outcome::Text(text));
+        }
+        Outcome::text(&budget::fit(value, limit))
+    }
+
+    /// All that is known of a job.
+    pub(super) fn status_value(&mut self, id: &JobId) -> Result<Value, RpcError> {
         if let Some(live) = self.view.live(id) {
-            return Ok(budget::fit(self.live_status(&live), limit));
+            return Ok(self.live_status(&live));
         }
         let Some(stored) = self.reader.job_state(id.as_str()).map_err(unreadable)? else {
             return Err(RpcError::JobNotFound(id.clone()));
         };
-        let value = match self.stored_status(&stored) {
-            Ok(value) => value,
+        match self.stored_status(&stored) {
+            Ok(value) => Ok(value),
             Err(reason) => {
                 // A row of an older program, or one that cannot be read: what the listing knows.
                 log::debug!("job.status_from_row job_id={id} reason={reason:?}");
-                to_value(&stored.row.summary)?
+                to_value(&stored.row.summary)
             }
-        };
-        Ok(budget::fit(value, limit))
+        }
     }
 
     fn live_status(&self, view: &JobView) -> Value {
@@ -51,18 +63,37 @@ impl Desk {
             status["blocked"] = blocked.to_string().into();
         }
         status["job_name"] = view.card.name.clone().into();
+        view.waits(&self.view.standing(), now).put_into(&mut status);
+        status["cost_limits"] = cost_limits(&view.spec.budget);
+        status["modify_pending"] = view.modify.as_deref().into();
+        status["rate_limits"] = self.limits_of(view, now);
         self.name_live_output(&mut status, view);
         status
+    }
+
+    /// Rate limits of the instruments that sheets of this job are to run on.
+    fn limits_of(&self, view: &JobView, now: Now) -> Value {
+        let limits = self.view.limits();
+        let wanted = |limit: &LimitRecord| {
+            view.sheets.iter().filter(|sheet| !sheet.state.is_terminal()).any(|sheet| {
+                let chain = &view.spec.sheets[sheet.num.index()].instruments;
+                let on = &chain[(sheet.ledger.instrument_index as usize).min(chain.len() - 1)];
+                on.name == limit.instrument && (limit.model.is_none() || on.model == limit.model)
+            })
+        };
+        let active = limits.active.iter().filter(|limit| limit.until > now.wall && wanted(limit));
+        active.map(|limit| super::daemon::limit_json(limit, now)).collect()
     }
 
     /// The files of attempts that run: what a sheet knows by itself is those of its last ended one.
     fn name_live_output(&self, status: &mut Value, view: &JobView) {
         let state_dir = self.config.state_dir();
+        let Some(sheets) = status.get_mut("sheets") else { return };
         for sheet in &view.sheets {
             let Some(active) = sheet.state.active() else { continue };
             let key = AttemptKey { job: view.card.id.clone(), sheet: sheet.num, attempt: active.attempt };
             let dir = executor::dir(&state_dir, &key);
-            let shown = &mut status["sheets"][sheet.num.to_string()];
+            let shown = &mut sheets[sheet.num.to_string()];
             shown["output_log"] = executor::stdout_log(&dir).to_string_lossy().into();
             shown["error_log"] = executor::stderr_log(&dir).to_string_lossy().into();
         }
@@ -71,17 +102,24 @@ impl Desk {
     /// An ended job: its records, read with its score.
     fn stored_status(&mut self, stored: &StoredJob) -> Result<Value, String> {
         let (job, sheets) = live::records(stored)?;
-        let text = stored.snapshot.as_deref().ok_or("its score is missing")?;
-        let snapshot: Snapshot = serde_json::from_str(text).map_err(|error| error.to_string())?;
-        let registry = self.instruments.for_directory(&snapshot.source.base);
-        let prepared = Prepared::new(snapshot, &registry).map_err(|_| "its score does not load")?;
+        let prepared = self.prepared_of(stored)?;
         let now = self.clock.now();
         let exec = Execution::restore(Arc::clone(&prepared.spec), job, sheets, now);
         let card = Card::of_row(&stored.row, prepared.score.parallel.enabled);
         let mut status =
             checkpoint::status_json(&card.meta(None), &prepared.spec, exec.job(), exec.sheets(), None, now);
         status["job_name"] = card.name.into();
+        status["cost_limits"] = cost_limits(&prepared.spec.budget);
+        status["modify_pending"] = stored.row.request_json.as_deref().and_then(waiting_path).into();
         Ok(status)
+    }
+
+    /// The score that an ended job was played from.
+    pub(super) fn prepared_of(&mut self, stored: &StoredJob) -> Result<Prepared, String> {
+        let text = stored.snapshot.as_deref().ok_or("its score is missing")?;
+        let snapshot: Snapshot = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        let registry = self.instruments.for_directory(&snapshot.source.base);
+        Prepared::new(snapshot, &registry).map_err(|_| "its score does not load".to_owned())
     }
 
     /// Newest submission first. Rows come from the database; what is live is shown as it is now.
@@ -112,18 +150,35 @@ impl Desk {
     }
 
     pub(super) fn job_watch(&mut self, watch: params::Watch) -> Result<Outcome, RpcError> {
-        let id = watch.job_id;
-        if self.view.live(&id).is_none() {
-            let status = match self.view.ended(&id) {
+        let id = &watch.job_id;
+        if self.view.live(id).is_none() {
+            let status = match self.view.ended(id) {
                 Some(ended) => Some(ended.status.as_str().to_owned()),
                 None => self.reader.job(id.as_str()).map_err(unreadable)?.map(|row| row.summary.status),
             };
             return match status {
                 Some(status) => Ok(Outcome::Answer(Ok(json!({ "reason": "terminal", "status": status })))),
-                None => Err(RpcError::JobNotFound(id)),
+                None => Err(RpcError::JobNotFound(id.clone())),
             };
         }
-        Ok(Outcome::Command(Command::Watch { id, from_seq: watch.from_seq }))
+        let printed = if watch.output && watch.from_seq.is_none() { self.printed(id) } else { Vec::new() };
+        Ok(Outcome::Command(Command::Watch(watch, printed)))
+    }
+
+    /// How much the attempts that run have printed by now: a listener hears what follows.
+    fn printed(&self, id: &JobId) -> Vec<(AttemptKey, [u64; 2])> {
+        let Some(view) = self.view.live(id) else { return Vec::new() };
+        let state_dir = self.config.state_dir();
+        let size = |path: std::path::PathBuf| std::fs::metadata(path).map_or(0, |meta| meta.len());
+        view.sheets
+            .iter()
+            .filter_map(|sheet| {
+                let active = sheet.state.active()?;
+                let key = AttemptKey { job: id.clone(), sheet: sheet.num, attempt: active.attempt };
+                let dir = executor::dir(&state_dir, &key);
+                Some((key, [size(executor::stdout_log(&dir)), size(executor::stderr_log(&dir))]))
+            })
+            .collect()
     }
 
     pub(super) fn job_pause(&mut self, pause: params::Pause) -> Result<Outcome, RpcError> {
@@ -139,12 +194,25 @@ impl Desk {
     }
 }
 
-fn unreadable(error: ReadError) -> RpcError {
+pub(super) fn unreadable(error: ReadError) -> RpcError {
     RpcError::Internal(error.to_string())
 }
 
 fn to_value(summary: &impl serde::Serialize) -> Result<Value, RpcError> {
     serde_json::to_value(summary).map_err(|error| RpcError::Internal(error.to_string()))
+}
+
+/// `cost_limits` of the score; `null` without any.
+fn cost_limits(budget: &Budget) -> Value {
+    if budget.job_cost.or(budget.sheet_cost).or(budget.job_tokens).or(budget.sheet_tokens).is_none() {
+        return Value::Null;
+    }
+    json!({
+        "max_cost_per_job": budget.job_cost.map(super::history::dollars),
+        "max_cost_per_sheet": budget.sheet_cost.map(super::history::dollars),
+        "max_tokens_per_job": budget.job_tokens,
+        "max_tokens_per_sheet": budget.sheet_tokens,
+    })
 }
 
 fn summary(view: &JobView) -> JobSummary {

@@ -4,7 +4,9 @@
 //! One table ([`crate::rpc::METHODS`]) says which method goes where; decoding, unknown methods,
 //! panics and error codes are dealt with here, once.
 
+mod change;
 mod daemon;
+mod history;
 mod job;
 mod read_score;
 mod submit;
@@ -28,6 +30,7 @@ use super::messages::{Answer, Command, Event};
 use super::view::View;
 
 pub(crate) use read_score::Instruments;
+pub(crate) use submit::warn;
 
 /// What a request worker is given.
 pub(crate) enum Job {
@@ -114,6 +117,11 @@ impl Desk {
         }
         match method {
             "daemon.config" => answer(self.daemon_config(params)?),
+            "daemon.rate_limits" => answer(self.daemon_rate_limits(params)?),
+            "daemon.clear_rate_limits" => {
+                let instrument = params::ClearRateLimits::try_from(params)?.instrument;
+                Ok(Outcome::Command(Command::ClearRateLimits { instrument }))
+            }
             "daemon.health" => answer(self.daemon_health(params)?),
             "daemon.ping" => answer(self.daemon_ping(params)?),
             "daemon.ready" => answer(self.daemon_ready(params)?),
@@ -127,7 +135,12 @@ impl Desk {
                 Ok(Outcome::Command(Command::Shutdown { graceful: shutdown.graceful }))
             }
             "job.list" => self.job_list(params::List::try_from(params)?),
-            "job.status" => answer(self.job_status(&params::Status::try_from(params)?)?),
+            "job.status" => self.job_status(&params::Status::try_from(params)?),
+            "job.errors" => answer(self.job_errors(&params::Status::try_from(params)?)?),
+            "job.history" => answer(self.job_history(&params::History::try_from(params)?)?),
+            "job.modify" => self.job_modify(params::Modify::try_from(params)?),
+            "job.approve" => self.job_approve(params::Approve::try_from(params)?),
+            "job.recover" => self.job_recover(params::Recover::try_from(params)?),
             "job.watch" => self.job_watch(params::Watch::try_from(params)?),
             "job.submit" => self.job_submit(params::Submit::try_from(params)?),
             "job.resume" => self.job_resume(params::Resume::try_from(params)?),

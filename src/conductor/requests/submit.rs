@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::exec::Rerun;
 use crate::ids::JobId;
+use crate::lint::{self, Admitted};
 use crate::plan::Overrides;
 use crate::rpc::{RpcError, params};
 use crate::score::{self, Issue, Source};
@@ -25,34 +26,41 @@ use crate::conductor::prepared::{Prepared, Snapshot};
 const AUTO_FRESH_MARGIN_MS: i64 = 1000;
 
 /// A refusal, as a result.
-struct Refused {
+pub(super) struct Refused {
     id: String,
     reason: &'static str,
     message: String,
 }
 
 impl Refused {
-    fn new(id: &str, reason: &'static str, message: impl Into<String>) -> Self {
+    pub(super) fn new(id: &str, reason: &'static str, message: impl Into<String>) -> Self {
         Self { id: id.to_owned(), reason, message: message.into() }
     }
 
-    fn outcome(self) -> Outcome {
+    pub(super) fn outcome(self) -> Outcome {
         Outcome::Answer(Ok(rejection(&self.id, self.reason, &self.message)))
     }
 }
 
 impl Desk {
     pub(super) fn job_submit(&mut self, submit: params::Submit) -> Result<Outcome, RpcError> {
-        if submit.self_healing || submit.self_healing_auto_confirm {
-            return Err(RpcError::param("self_healing", "'self_healing' is not available in this version"));
+        if submit.self_healing_auto_confirm {
+            let detail = "'self_healing_auto_confirm' is not available: what only a person can agree to is proposed, \
+                          not applied";
+            return Err(RpcError::param("self_healing_auto_confirm", detail));
         }
         Ok(match self.prepare_submission(&submit) {
             Err(refused) => refused.outcome(),
-            Ok(submission) if submit.dry_run => Outcome::Answer(Ok(json!({
-                "job_id": submission.id.as_str(), "status": "accepted",
-                "message": format!("Valid: {} sheets; nothing was submitted", submission.prepared.spec.sheets.len()),
-                "dry_run": true,
-            }))),
+            Ok(submission) if submit.dry_run => {
+                let count = submission.prepared.spec.sheets.len();
+                let mut answer = json!({
+                    "job_id": submission.id.as_str(), "status": "accepted",
+                    "message": format!("Valid: {count} sheets; nothing was submitted"),
+                    "dry_run": true,
+                });
+                warn(&mut answer, &submission.warnings);
+                Outcome::Answer(Ok(answer))
+            }
             Ok(submission) => Outcome::Command(Command::Submit(Box::new(submission))),
         })
     }
@@ -88,7 +96,7 @@ impl Desk {
                 .map(|(key, value)| (key.as_str(), score_value(value)))
                 .collect(),
         };
-        let prepared = self.prepare(source, overrides).map_err(|issues| {
+        let (prepared, warnings) = self.admit(source, overrides).map_err(|issues| {
             Refused::new(&name, "config_invalid", parse_failure(&path, &summary(&issues)))
         })?;
         check_workspace(&prepared.workspace).map_err(|message| Refused::new(&name, "workspace", message))?;
@@ -119,13 +127,11 @@ impl Desk {
             chain_depth: submit.chain_depth,
             earlier: earlier.map(Box::new),
             remark,
+            warnings,
         })
     }
 
     pub(super) fn job_resume(&mut self, resume: params::Resume) -> Result<Outcome, RpcError> {
-        if resume.self_healing {
-            return Err(RpcError::param("self_healing", "'self_healing' is not available in this version"));
-        }
         let id = &resume.job_id;
         let refused = |reason, message: String| Ok(Refused::new(id.as_str(), reason, message).outcome());
         let stored = match self.stored(id) {
@@ -145,6 +151,7 @@ impl Desk {
         if let Some(workspace) = resume.workspace.as_deref() {
             overrides.workspace = Some(absolute(workspace, resume.client_cwd.as_deref()));
         }
+        overrides.self_healing |= resume.self_healing;
         if resume.start_sheet.is_some() {
             overrides.start_sheet = resume.start_sheet;
         }
@@ -173,6 +180,11 @@ impl Desk {
             Ok(prepared) => prepared,
             Err(issues) => return refused("config_invalid", parse_failure(&shown, &summary(&issues))),
         };
+        if let Err((reason, message)) =
+            self.check_same_job(id, stored.as_ref(), &prepared, resume.workspace.is_some())
+        {
+            return refused(reason, message);
+        }
         Ok(Outcome::Command(Command::Resume(Box::new(Resumption {
             id: resume.job_id,
             stored: stored.map(Box::new),
@@ -186,23 +198,41 @@ impl Desk {
         }))))
     }
 
-    fn prepare(&mut self, source: Source, overrides: Overrides) -> Result<Prepared, Vec<Issue>> {
+    /// Loads and checks a score as `mozart validate` does; with the warnings.
+    fn admit(&mut self, source: Source, overrides: Overrides) -> Result<(Prepared, Vec<Issue>), Vec<Issue>> {
         let registry = self.instruments.for_directory(&source.base);
+        let Admitted { score, plan, warnings } = lint::admit(&source, &overrides, &registry)?;
+        let snapshot = self.snapshot(source, overrides);
+        Ok((Prepared::assemble(snapshot, score, plan, &registry), warnings))
+    }
+
+    pub(super) fn prepare(&mut self, source: Source, overrides: Overrides) -> Result<Prepared, Vec<Issue>> {
+        let registry = self.instruments.for_directory(&source.base);
+        Prepared::new(self.snapshot(source, overrides), &registry)
+    }
+
+    fn snapshot(&self, source: Source, overrides: Overrides) -> Snapshot {
         let mut seed = [0; 8];
         getrandom::fill(&mut seed).expect("the kernel has randomness once it has booted");
-        let snapshot = Snapshot {
+        Snapshot {
             source,
             overrides,
             job_timeout_seconds: self.config.job_timeout_seconds,
             thinking_method: self.config.default_thinking_method.clone(),
             seed: u64::from_le_bytes(seed),
-        };
-        Prepared::new(snapshot, &registry)
+        }
     }
 
     /// The job as the database has it. A database that cannot be read is the conductor's to report.
-    fn stored(&mut self, id: &JobId) -> Result<Option<StoredJob>, String> {
+    pub(super) fn stored(&mut self, id: &JobId) -> Result<Option<StoredJob>, String> {
         self.reader.job_state(id.as_str()).map_err(|error| error.to_string())
+    }
+}
+
+/// Adds what is doubtful about a score to the answer.
+pub(crate) fn warn(answer: &mut Value, warnings: &[Issue]) {
+    if !warnings.is_empty() {
+        answer["warnings"] = warnings.iter().map(|issue| Value::Object(issue.document())).collect();
     }
 }
 
@@ -211,7 +241,7 @@ fn score_value(value: &Value) -> score::Value {
     serde_json::from_value(value.clone()).unwrap_or_default()
 }
 
-fn absolute(path: &Path, client_cwd: Option<&Path>) -> PathBuf {
+pub(super) fn absolute(path: &Path, client_cwd: Option<&Path>) -> PathBuf {
     if path.is_absolute() {
         return path.to_owned();
     }
@@ -219,7 +249,7 @@ fn absolute(path: &Path, client_cwd: Option<&Path>) -> PathBuf {
     base.unwrap_or_else(|| PathBuf::from("/")).join(path)
 }
 
-fn parse_failure(path: &Path, reason: &str) -> String {
+pub(super) fn parse_failure(path: &Path, reason: &str) -> String {
     format!(
         "Failed to parse config file: {} ({reason}). Cannot determine workspace. Fix the config or pass \
          --workspace explicitly.",
@@ -227,7 +257,7 @@ fn parse_failure(path: &Path, reason: &str) -> String {
     )
 }
 
-fn summary(issues: &[Issue]) -> String {
+pub(super) fn summary(issues: &[Issue]) -> String {
     let texts: Vec<String> = issues.iter().take(5).map(ToString::to_string).collect();
     let more = issues.len().saturating_sub(5);
     let tail = if more > 0 { format!("; and {more} more") } else { String::new() };

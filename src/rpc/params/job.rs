@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::{Map, Value};
 
-use super::{Fields, Params, RpcError, wrong_type};
+use super::{Fields, Params, RpcError, absolute_cwd, wrong_type};
 use crate::ids::{JobId, SheetNo};
 
 /// Words that `job.list` filters by.
@@ -37,7 +37,7 @@ pub struct Submit {
     pub client_cwd: Option<PathBuf>,
     /// Job id; the file stem when absent. Checked by the submission, whose answer is a rejection.
     pub name: Option<String>,
-    /// 0-9, lower first.
+    /// 1 (first) to 10, default 5. 0, which an early table of the protocol allowed, counts as 1.
     pub priority: Option<u8>,
     /// Overrides of `prompt.variables`.
     pub variables: Map<String, Value>,
@@ -48,10 +48,7 @@ impl TryFrom<Params> for Submit {
 
     fn try_from(params: Params) -> Result<Self, RpcError> {
         let mut fields = Fields::new(params)?;
-        let client_cwd = fields.path("client_cwd")?;
-        if client_cwd.as_ref().is_some_and(|dir| !dir.is_absolute()) {
-            return Err(RpcError::param("client_cwd", "'client_cwd' must be an absolute path"));
-        }
+        let client_cwd = absolute_cwd(&mut fields)?;
         Ok(Self {
             config_path: fields.path("config_path")?.ok_or(RpcError::MissingParam("config_path"))?,
             workspace: fields.path("workspace")?,
@@ -63,7 +60,9 @@ impl TryFrom<Params> for Submit {
             chain_depth: fields.integer32("chain_depth", 0)?,
             client_cwd,
             name: fields.text("name")?.filter(|name| !name.is_empty()),
-            priority: fields.integer("priority", 0..=9)?.map(|value| u8::try_from(value).unwrap_or(9)),
+            priority: fields
+                .integer("priority", 0..=10)?
+                .map(|value| u8::try_from(value).unwrap_or(10).max(1)),
             variables: match fields.take("variables") {
                 None => Map::new(),
                 Some(Value::Object(members)) => members,
@@ -146,7 +145,7 @@ impl TryFrom<Params> for Resume {
             start_sheet: fields.integer32("start_sheet", 1)?.map(SheetNo),
             from_sheet: fields.integer32("from_sheet", 1)?.map(SheetNo),
             rerun_changed: fields.flag("rerun_changed", false)?,
-            client_cwd: fields.path("client_cwd")?,
+            client_cwd: absolute_cwd(&mut fields)?,
         })
     }
 }
@@ -205,23 +204,5 @@ fn status_word(value: &Value) -> Result<String, RpcError> {
             Err(RpcError::param("status", detail))
         }
         other => Err(wrong_type("status", "a string or an array of strings", other)),
-    }
-}
-
-/// `job.watch`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Watch {
-    /// The job.
-    pub job_id: JobId,
-    /// Events from this sequence number on, as far as they are still kept; `None` is from now on.
-    pub from_seq: Option<u64>,
-}
-
-impl TryFrom<Params> for Watch {
-    type Error = RpcError;
-
-    fn try_from(params: Params) -> Result<Self, RpcError> {
-        let mut fields = Fields::new(params)?;
-        Ok(Self { job_id: fields.job_id()?, from_seq: fields.integer("from_seq", 0..=u64::MAX)? })
     }
 }

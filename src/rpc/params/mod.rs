@@ -1,15 +1,19 @@
 //! Parameters of the methods as types. Strict about types, indifferent to unknown members;
 //! `null` is the same as absent.
 
+mod change;
 mod daemon;
 mod job;
+mod look;
 
 use std::path::PathBuf;
 
 use serde_json::{Map, Value};
 
-pub use daemon::Shutdown;
-pub use job::{Cancel, List, Pause, Resume, Status, Submit, Watch};
+pub use change::{Approve, Modify, Recover};
+pub use daemon::{ClearRateLimits, Shutdown};
+pub use job::{Cancel, List, Pause, Resume, Status, Submit};
+pub use look::{History, Watch};
 
 use super::{Params, RpcError};
 use crate::ids::JobId;
@@ -107,6 +111,15 @@ fn wrong_type(field: &'static str, expected: &str, got: &Value) -> RpcError {
         Value::Object(_) => "an object",
     };
     RpcError::param(field, format!("'{field}' must be {expected}, got {got}"))
+}
+
+/// `client_cwd`: the directory of the caller, to which its relative paths belong.
+fn absolute_cwd(fields: &mut Fields) -> Result<Option<PathBuf>, RpcError> {
+    let directory = fields.path("client_cwd")?;
+    if directory.as_ref().is_some_and(|directory| !directory.is_absolute()) {
+        return Err(RpcError::param("client_cwd", "'client_cwd' must be an absolute path"));
+    }
+    Ok(directory)
 }
 
 /// For methods without parameters: anything but an array is fine.

@@ -4,7 +4,11 @@
 //! writes nothing.
 
 mod capture;
+mod corpus;
 mod inject;
+mod techniques;
+#[cfg(test)]
+mod tests;
 mod vars;
 
 use std::path::{Path, PathBuf};
@@ -12,7 +16,8 @@ use std::time::Duration;
 
 use crate::classify::ErrorCode;
 use crate::exec::{Failure, PreviousFailure};
-use crate::instrument::{Profile, Settings};
+use crate::http::Family;
+use crate::instrument::{HttpSettings, Profile, Settings};
 use crate::plan::{InstrumentChoice, Plan, SheetPlan};
 use crate::score::{self, Score};
 use crate::template::placeholders::expand_path;
@@ -30,6 +35,8 @@ pub(crate) struct Brief<'a> {
     pub(crate) choice: &'a InstrumentChoice,
     pub(crate) profile: &'a Profile,
     pub(crate) workspace: &'a Path,
+    /// The user's home directory, for the documents of techniques.
+    pub(crate) home: Option<&'a Path>,
     /// For scores that have none of their own.
     pub(crate) thinking_method: Option<&'a str>,
     pub(crate) limits: Limits,
@@ -49,6 +56,10 @@ pub(crate) struct Round<'a> {
     pub(crate) retry_count: u32,
     pub(crate) previous: Option<&'a PreviousFailure>,
     pub(crate) completion: Option<(u32, u32)>,
+    /// Something was mended since the attempt before.
+    pub(crate) healing: bool,
+    /// What a person has to add.
+    pub(crate) note: Option<&'a str>,
 }
 
 /// A prompt, byte for byte as the instrument gets it.
@@ -130,6 +141,7 @@ impl Brief<'_> {
             vars.set(name, texts.clone());
         }
         let body = self.body(vars)?;
+        let specs = if raw { Vec::new() } else { self.specs(warnings) };
         let extensions = self.extensions(warnings);
         let workspace = self.workspace.display().to_string();
         let text = assemble(&PromptParts {
@@ -143,12 +155,17 @@ impl Brief<'_> {
             tools: &injected.tools,
             context: &injected.context,
             body: &body,
-            specs: &[],
+            specs: &specs,
             requirements,
             extensions: &extensions,
             previous: round.previous,
             completion: round.completion,
+            healing: round.healing,
+            note: round.note,
         });
+        if raw && round.note.is_some() {
+            warnings.push("the note of a person is left out: the instrument takes a script".to_owned());
+        }
         let estimated_tokens = measure(&text).estimated_tokens;
         let Limits { warn_tokens, refuse_tokens } = self.limits;
         if refuse_tokens > 0 && estimated_tokens > refuse_tokens {
@@ -167,10 +184,11 @@ impl Brief<'_> {
     /// How the score wants the instrument to be called.
     pub(crate) fn settings(&self) -> Settings {
         let config = &self.choice.config;
+        let mcp_config = self.tool_servers();
         Settings {
             skip_permissions: config.skip_permissions.unwrap_or(true),
-            disable_mcp: config.disable_mcp.unwrap_or(true),
-            mcp_config: None,
+            disable_mcp: config.disable_mcp.unwrap_or(mcp_config.is_none()),
+            mcp_config,
             allowed_tools: config.allowed_tools.clone().unwrap_or_default(),
             model: config.model.clone(),
             system_prompt_file: config.system_prompt_file.clone(),
@@ -178,6 +196,23 @@ impl Brief<'_> {
             extra_args: config.cli_extra_args.clone().unwrap_or_default(),
             env: config.env.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
             timeout: config.timeout_seconds.map(Duration::from_secs_f64),
+            http: self.http_settings(),
+        }
+    }
+
+    /// What only an instrument of kind http is told.
+    fn http_settings(&self) -> HttpSettings {
+        let config = &self.choice.config;
+        let local = self.profile.http.as_ref().filter(|http| http.family == Family::Ollama);
+        let local = local.map(|_| &self.score.backend.ollama);
+        HttpSettings {
+            base_url: config.base_url.clone(),
+            api_key_env: config.api_key_env.clone(),
+            max_tokens: config.max_tokens,
+            temperature: config.temperature,
+            num_ctx: local.map(|ollama| ollama.num_ctx),
+            keep_alive: local.map(|ollama| ollama.keep_alive.clone()),
+            alive_timeout: local.map(|ollama| Duration::from_secs_f64(ollama.health_check_timeout)),
         }
     }
 
