@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use mozart::exec::{AttemptRecord, Effect, Execution, Input, InstrumentRef, JobEvent, JobStatus, Order};
 use mozart::ids::{AttemptNo, JobId, SheetNo};
-use mozart::sched::{Candidate, Candidates, Limits, Scheduler, Throttle};
+use mozart::sched::{Candidate, Candidates, Limits, Registration, Scheduler, Throttle};
 use mozart::time::{Mono, Now};
 
 /// Job permits.
@@ -91,11 +91,14 @@ impl Candidates for Ready<'_> {
     fn offer(&self, job: &JobId, visit: &mut dyn FnMut(Candidate<'_>) -> ControlFlow<()>) {
         let Some(live) = self.jobs.get(job) else { return };
         for sheet in live.exec.runnable(self.now) {
+            let ledger = &live.exec.sheets()[sheet.index()].ledger;
+            let next = ledger.instrument_index as usize + 1;
             let candidate = Candidate {
                 sheet,
                 instrument: live.exec.instrument(sheet),
+                fallbacks: live.exec.spec().sheets[sheet.index()].instruments.get(next..).unwrap_or(&[]),
                 depth: live.exec.depth(sheet),
-                retries: live.exec.sheets()[sheet.index()].ledger.attempt_count,
+                retries: ledger.attempt_count,
             };
             if visit(candidate).is_break() {
                 return;
@@ -172,9 +175,12 @@ impl Conductor {
                 Effect::End { attempt, .. } => self.outbox.ends.push((id.clone(), attempt)),
                 Effect::Limited { instrument, model, wait, sheet } => {
                     let on = InstrumentRef { name: instrument, model };
-                    self.sched.rates_mut().report(now, &on, wait, id, sheet);
+                    self.sched.limited(now, &on, wait, id, sheet);
                 }
-                Effect::Instrument { .. } => {}
+                Effect::Instrument { instrument, model, sheet, result } => {
+                    let on = InstrumentRef { name: instrument, model };
+                    self.sched.instrument_said(now, &on, result.is_ok(), id, sheet);
+                }
                 Effect::SetUp => self.outbox.set_ups.push(id.clone()),
                 Effect::Hook { hook, on_failure, epoch } => {
                     self.outbox.hooks.push((id.clone(), hook, on_failure, epoch));
@@ -187,6 +193,7 @@ impl Conductor {
         if live.exec.status() == JobStatus::Queued && !self.queue.contains(id) {
             self.queue.push_back(id.clone());
         }
+        self.sched.touched(id);
     }
 
     /// Jobs whose moment has come.
@@ -220,7 +227,8 @@ impl Conductor {
                 live.permit = true;
             }
             self.queue.pop_front();
-            self.sched.register(id.clone(), 5, now.wall);
+            let with = Registration::of(live.exec.spec(), 5, now.wall);
+            self.sched.register(id.clone(), with);
             self.step(now, &id, Input::Begin);
         }
     }
@@ -241,8 +249,11 @@ impl Conductor {
                     self.step(now, &id, Input::Dispatch { sheet, attempt, token: token() });
                     if !self.jobs[&id].is_current(sheet, attempt) {
                         // Skipped instead of started.
-                        self.sched.ended(&id, sheet);
+                        self.sched.ended(now, &id, sheet);
                     }
+                }
+                mozart::sched::Pick::FallBack(id, sheet) => {
+                    self.step(now, &id, Input::FallBack { sheet, reason: "circuit_breaker" });
                 }
                 mozart::sched::Pick::Wait(due) => {
                     self.dispatch_at = due;
@@ -255,7 +266,7 @@ impl Conductor {
     }
 
     /// Permits of jobs that need none any more.
-    pub(crate) fn give_back(&mut self) {
+    pub(crate) fn give_back(&mut self, now: Now) {
         for id in std::mem::take(&mut self.outbox.released) {
             let Some(live) = self.jobs.get_mut(&id) else { continue };
             if live.exec.status() != JobStatus::Running {
@@ -266,7 +277,7 @@ impl Conductor {
                         self.free_permits += 1;
                     }
                 }
-                self.sched.deregister(&id);
+                self.sched.deregister(now, &id);
             }
         }
     }

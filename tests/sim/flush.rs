@@ -34,7 +34,6 @@ impl World {
         if self.database.failing {
             return false;
         }
-        let now = self.now;
         let Some(conductor) = &mut self.conductor else { return false };
         for (id, live) in &mut conductor.jobs {
             if live.is_clean() {
@@ -61,7 +60,10 @@ impl World {
             }
             live.dirty.job = false;
         }
-        self.database.limits = conductor.sched.rates().records(now);
+        if let Some(changed) = conductor.sched.unstored() {
+            self.database.instruments = changed;
+            conductor.sched.stored();
+        }
         true
     }
 

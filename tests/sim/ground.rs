@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use mozart::exec::{AttemptRecord, AttemptReport, JobSpec};
 use mozart::ids::{AttemptNo, JobId, SheetNo};
-use mozart::sched::LimitRecord;
+use mozart::sched::{BreakerRecord, LimitRecord};
 use mozart::time::Mono;
 
 /// What is committed. Records are kept as text, as they are stored.
 #[derive(Debug, Default)]
 pub(crate) struct Database {
     pub(crate) jobs: BTreeMap<JobId, Stored>,
-    pub(crate) limits: Vec<LimitRecord>,
+    pub(crate) instruments: (Vec<LimitRecord>, Vec<BreakerRecord>),
     /// Commits fail.
     pub(crate) failing: bool,
 }

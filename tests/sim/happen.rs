@@ -10,7 +10,7 @@ use mozart::exec::{
     SheetError, SheetState,
 };
 use mozart::ids::{AttemptNo, JobId, SheetNo};
-use mozart::sched::Throttle;
+use mozart::sched::{Registration, Throttle};
 use mozart::time::Wall;
 
 use crate::conductor::{Conductor, Live, restored};
@@ -111,9 +111,10 @@ impl World {
             .as_ref()
             .and_then(|conductor| conductor.jobs.get(job))
             .is_some_and(|live| live.is_current(sheet, attempt));
+        let now = self.now;
         self.step(job, input);
         if current && let Some(conductor) = &mut self.conductor {
-            conductor.sched.ended(job, sheet);
+            conductor.sched.ended(now, job, sheet);
         }
     }
 
@@ -148,12 +149,16 @@ impl World {
         self.boots += 1;
         let now = self.now;
         let mut conductor = Conductor::new(self.boots);
-        conductor.sched.rates_mut().restore(now, self.database.limits.clone());
+        let (limits, breakers) = self.database.instruments.clone();
+        conductor.sched.restore(now, limits, breakers);
         self.conductor = Some(conductor);
         let ids: Vec<JobId> = self.database.jobs.keys().cloned().collect();
         let policy = self.random.below(3);
         for id in ids {
             self.recover(&id, policy);
+        }
+        if let Some(conductor) = &mut self.conductor {
+            conductor.sched.settle(now);
         }
     }
 
@@ -180,7 +185,8 @@ impl World {
         conductor.enlist(id, live);
         if running {
             conductor.take_permit_over_limit();
-            conductor.sched.register(id.clone(), 5, now.wall);
+            let with = Registration::of(&self.specs[id], 5, now.wall);
+            conductor.sched.register(id.clone(), with);
         }
         let mut orphaned = false;
         for (sheet, attempt) in active {

@@ -233,7 +233,7 @@ impl World {
         }
         self.end_told();
         let Some(conductor) = &mut self.conductor else { return };
-        conductor.give_back();
+        conductor.give_back(now);
         if written {
             self.retire();
         }
@@ -260,7 +260,7 @@ impl World {
                 job.pause_flags,
                 job.ending,
                 live.exec.blocked(self.now),
-                conductor.sched.reason(id).map(ToString::to_string),
+                conductor.sched.reasons(self.now, conductor.throttle, id),
             );
             for sheet in live.exec.sheets() {
                 _ = writeln!(text, "  {} {:?}", sheet.num, sheet.state);
