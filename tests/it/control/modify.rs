@@ -153,7 +153,7 @@ fn what_cannot_be_modified() {
     let (exit, error) = failed(&house, &["modify", "job", &broken]);
     assert_eq!(exit, 1);
     assert!(error.starts_with("Error: Invalid config file: "), "{error}");
-    let other = version(&house, "other", "other", NEW).replace("other.yaml", "other.yaml");
+    let other = version(&house, "other", "other", NEW);
     fs::write(&other, format!("name: other\nworkspace: {}\n{NEW}", house.work("job").display())).unwrap();
     assert_eq!(modify(&house, "job", &other)["reason"], "other_job");
     let moved = house.path("moved.yaml");
