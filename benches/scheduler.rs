@@ -1,13 +1,13 @@
 //! Which sheet runs next: `cargo bench --bench scheduler`.
 //! Budget: 50 µs for one decision with 10,000 queued sheets in 100 jobs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
 use divan::Bencher;
 use mozart::exec::InstrumentRef;
 use mozart::ids::{JobId, SheetNo};
-use mozart::sched::{Candidate, Candidates, Limits, Pick, Scheduler, Throttle};
+use mozart::sched::{Candidate, Candidates, Limits, Pick, Registration, Scheduler, Throttle};
 use mozart::time::{Mono, Now, Wall};
 
 fn main() {
@@ -42,7 +42,7 @@ impl Queue {
             Limits { max_sheets, per_instrument, instruments: BTreeMap::new(), models: BTreeMap::new() };
         let mut scheduler = Scheduler::new(limits);
         for (age, job) in (0..).zip(self.sheets.keys()) {
-            scheduler.register(job.clone(), 5, Wall(NOW.wall.0 - age));
+            scheduler.register(job.clone(), registration(Wall(NOW.wall.0 - age)));
         }
         for _ in 0..running {
             let Pick::Run(job, sheet) = scheduler.pick(NOW, Throttle::Free, self) else { break };
@@ -61,11 +61,15 @@ impl Candidates for Queue {
         let Some(sheets) = self.sheets.get(job) else { return };
         for (index, Sheet { instrument, .. }) in sheets.iter().enumerate().filter(|(_, sheet)| !sheet.runs) {
             let sheet = SheetNo::from_index(index);
-            if visit(Candidate { sheet, instrument, depth: 0, retries: 0 }).is_break() {
+            if visit(Candidate { sheet, instrument, fallbacks: &[], depth: 0, retries: 0 }).is_break() {
                 return;
             }
         }
     }
+}
+
+fn registration(submitted: Wall) -> Registration {
+    Registration { priority: 5, submitted, breaker: None, instruments: BTreeSet::new() }
 }
 
 fn id(job: u32) -> JobId {
@@ -88,6 +92,19 @@ fn nothing_fits(bencher: Bencher, (jobs, sheets): (u32, u32)) {
     bencher.bench_local(|| scheduler.pick(NOW, Throttle::Free, &queue));
 }
 
+/// As [`nothing_fits`], after every job has changed: all of them are looked at anew.
+#[divan::bench(args = [(100, 100)])]
+fn nothing_fits_after_changes(bencher: Bencher, (jobs, sheets): (u32, u32)) {
+    let mut queue = Queue::new(jobs, sheets, 5);
+    let mut scheduler = queue.scheduler(100, 2, 100);
+    bencher.bench_local(|| {
+        for job in queue.sheets.keys() {
+            scheduler.touched(job);
+        }
+        scheduler.pick(NOW, Throttle::Free, &queue)
+    });
+}
+
 /// All slots are taken.
 #[divan::bench(args = [(100, 100)])]
 fn full(bencher: Bencher, (jobs, sheets): (u32, u32)) {
@@ -104,7 +121,7 @@ fn end_pick_start(bencher: Bencher, (jobs, sheets): (u32, u32)) {
     bencher.bench_local(|| {
         let Pick::Run(job, sheet) = scheduler.pick(NOW, Throttle::Free, &queue) else { return false };
         scheduler.started(NOW, &job, sheet, &queue.sheets[&job][sheet.index()].instrument);
-        scheduler.ended(&job, sheet);
+        scheduler.ended(NOW, &job, sheet);
         true
     });
 }

@@ -20,6 +20,7 @@ pub mod util;
 pub mod checkpoint;
 pub mod classify;
 pub mod config;
+pub mod cost;
 pub mod exec;
 pub mod fleet;
 pub mod ndjson;
@@ -32,10 +33,15 @@ pub mod score;
 pub mod template;
 
 // Layer 2: adapters. One outside thing each.
+pub mod archive;
 pub mod executor;
 mod file;
+pub mod grounding;
 pub mod guard;
+pub mod healing;
 pub mod instrument;
+pub mod isolation;
+pub mod joblog;
 pub mod lint;
 pub mod monitor;
 pub mod process;

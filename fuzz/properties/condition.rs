@@ -18,6 +18,10 @@ pub(crate) fn check(bytes: &[u8]) {
     };
     assert!(text.len() <= MAX_LENGTH, "{} bytes were taken", text.len());
     let names = expr.names();
+    for one in expr.uses() {
+        assert!(names.contains(&one.name), "{} is used and not announced", one.name);
+        assert!(one.indexed || one.index.is_none(), "an index of {} that is none", one.name);
+    }
     for values in [numbers as fn(&str) -> Option<Value>, texts, mixed, nothing] {
         let asked = RefCell::new(Vec::new());
         let lookup = |name: &str| {

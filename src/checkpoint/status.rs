@@ -10,8 +10,9 @@ use serde_json::{Map, Value, json};
 
 use crate::classify::ErrorCode;
 use crate::exec::{
-    AttemptEnd, AttemptRecord, AttemptSummary, Counts, Evidence, JobSpec, JobState, JobStatus, Mode, Sheet,
-    SheetSpec, SheetState, SkipReason, display_status,
+    AttemptEnd, AttemptRecord, AttemptSummary, Counts, Evidence, HookResult, JobSpec, JobState, JobStatus,
+    Mode, OPTIONS, OutcomeCategory, PauseFlag, Seen, Sheet, SheetSpec, SheetState, SkipReason, Spent,
+    display_status, dollars,
 };
 use crate::ids::JobId;
 use crate::time::{Now, Wall};
@@ -65,13 +66,13 @@ pub fn status_json(
     }
     let ledger = &job.ledger;
     let movements = spec.sheets.iter().map(|sheet| sheet.stage).max();
-    json!({
+    let mut object = json!({
         "schema_version": super::SCHEMA_VERSION,
         "job_id": meta.job_id,
         "job_name": meta.job_id,
         "status": wire_status(job.status),
         "display_status": display_status(job),
-        "pause_flags": job.pause_flags.iter().map(|flag| flag.as_str()).collect::<Vec<_>>(),
+        "pause_flags": pause_flags(job),
         "config_path": meta.config_path,
         "workspace": meta.workspace,
         "created_at": time(Some(meta.submitted)),
@@ -86,12 +87,13 @@ pub fn status_json(
         "failed_count": counts.failed,
         "skipped_count": counts.skipped + counts.blocked,
         "cancelled_count": counts.cancelled,
+        "fermata_count": counts.fermata,
         "current_sheet": active.first(),
         "sheets_in_progress": active,
         "run_epoch": ledger.run_epoch,
-        "pid": meta.pid.filter(|_| job.status == JobStatus::Running),
+        "pid": meta.pid.filter(|_| matches!(job.status, JobStatus::Running | JobStatus::Finishing)),
         "error_message": ledger.error,
-        "error_code": null,
+        "error_code": error_code(job, sheets),
         "total_retry_count": ledger.total_retry_count,
         "rate_limit_waits": ledger.rate_limit_waits,
         "quota_waits": ledger.quota_waits,
@@ -103,7 +105,109 @@ pub fn status_json(
         "parallel_max_concurrent": spec.max_parallel,
         "parallel_batches_executed": ledger.waves,
         "sheets": map,
+    });
+    let members = object.as_object_mut().expect("built as an object just above");
+    for part in [job_cost(spec, job), surroundings(spec, job)] {
+        if let Value::Object(part) = part {
+            members.extend(part);
+        }
+    }
+    object
+}
+
+/// Why the job is paused, in words; a chain that waits for a person is one of them.
+fn pause_flags(job: &JobState) -> Vec<&'static str> {
+    let chain = (job.status == JobStatus::PausedAtChain).then_some("chain");
+    job.pause_flags.iter().map(|flag| flag.as_str()).chain(chain).collect()
+}
+
+/// The code of the job's error: its own, else that of the first sheet that failed.
+fn error_code(job: &JobState, sheets: &[Arc<Sheet>]) -> Option<ErrorCode> {
+    if job.ledger.error.is_none() {
+        return None;
+    }
+    let failed = sheets.iter().find(|sheet| matches!(sheet.state, SheetState::Failed { .. }));
+    let of_sheet = || failed.and_then(|sheet| sheet.ledger.error.as_ref()).map(|error| error.code);
+    job.ledger.error_code.or_else(of_sheet)
+}
+
+/// What the job has spent, and what it may spend.
+fn job_cost(spec: &JobSpec, job: &JobState) -> Value {
+    let ledger = &job.ledger;
+    let instruments: Map<String, Value> = ledger
+        .instruments
+        .iter()
+        .map(|(name, spent)| (name.as_ref().to_owned(), spent_json(spent)))
+        .collect();
+    let budget = &spec.budget;
+    let over = budget.job_cost.is_some_and(|limit| ledger.spent.cost_micro > limit)
+        || budget.job_tokens.is_some_and(|limit| ledger.spent.tokens() > limit);
+    json!({
+        "total_estimated_cost": cost_of(&ledger.spent),
+        "cost_confidence": ledger.spent.confidence,
+        "cost_limit_reached": over || job.pause_flags.contains(&PauseFlag::Cost),
+        "cost_by_instrument": instruments,
+        "cost_limits": {
+            "max_cost_per_sheet": budget.sheet_cost.map(dollars),
+            "max_cost_per_job": budget.job_cost.map(dollars),
+            "max_tokens_per_sheet": budget.sheet_tokens,
+            "max_tokens_per_job": budget.job_tokens,
+        },
     })
+}
+
+/// What was done before the sheets and is done after them.
+fn surroundings(spec: &JobSpec, job: &JobState) -> Value {
+    let ledger = &job.ledger;
+    let set_up = ledger.set_up.as_ref();
+    let worktree = set_up.and_then(|set_up| set_up.worktree.as_ref());
+    let held = match (&ledger.finishing, job.status) {
+        (Some(finishing), JobStatus::PausedAtChain) => {
+            let hooks = if finishing.failed { &spec.hooks.on_failure } else { &spec.hooks.on_success };
+            let description = hooks.get(finishing.hook).and_then(|hook| hook.description.as_deref());
+            Some(json!({ "hook": finishing.hook, "description": description }))
+        }
+        _ => None,
+    };
+    let results = |all: &[HookResult]| all.iter().map(|result| json!(result)).collect::<Vec<_>>();
+    let remarks = ledger.remarks.iter().map(|remark| {
+        json!({ "timestamp": remark.at.to_string(), "sheet_num": remark.sheet, "message": remark.message })
+    });
+    let failed = ledger.failed_hooks();
+    json!({
+        "worktree_path": worktree.map(|it| it.path.as_str()),
+        "worktree_branch": worktree.and_then(|it| it.branch.as_deref()),
+        "worktree_base_commit": worktree.map(|it| it.base_commit.as_str()),
+        "worktree_locked": worktree.is_some_and(|it| it.locked),
+        "isolation_fallback_used": set_up.is_some_and(|it| it.isolation_fallback),
+        "isolation_mode": set_up.map(|_| if worktree.is_some() { "worktree" } else { "none" }),
+        "archive_path": set_up.and_then(|it| it.archive.as_deref()),
+        "hook_results": results(&ledger.hook_results),
+        "hooks_failed": failed > 0,
+        "hook_failures": failed,
+        "held_chain_hook": held,
+        "checkpoint": ledger.checkpoint.as_ref().map(|at| {
+            json!({ "sheet_num": at.sheet, "name": at.name, "message": at.message })
+        }),
+        "recovering": ledger.recovery.is_some(),
+        "warnings": remarks.collect::<Vec<_>>(),
+    })
+}
+
+fn spent_json(spent: &Spent) -> Value {
+    json!({
+        "attempts": spent.attempts,
+        "cost_usd": cost_of(spent),
+        "cost_confidence": spent.confidence,
+        "input_tokens": spent.input_tokens,
+        "output_tokens": spent.output_tokens,
+    })
+}
+
+/// Dollars; `None` when no attempt had a price, which is not the same as nothing.
+fn cost_of(spent: &Spent) -> Option<f64> {
+    let known = spent.attempts == 0 || spent.unpriced < spent.attempts || spent.cost_micro > 0;
+    known.then(|| dollars(spent.cost_micro))
 }
 
 /// The sheet object of a checkpoint.
@@ -130,6 +234,7 @@ pub fn sheet_json(spec: &JobSpec, sheet: &Sheet, now: Now) -> Value {
         "attempt_count": ledger.attempt_count,
         "normal_attempts": ledger.normal_attempts,
         "completion_attempts": ledger.completion_attempts,
+        "healing_attempts": ledger.healing_attempts,
         "crash_interruptions": ledger.crash_interruptions,
         "max_retries": spec.retry.max_retries,
         "max_completion": spec.retry.max_completion_attempts,
@@ -141,8 +246,14 @@ pub fn sheet_json(spec: &JobSpec, sheet: &Sheet, now: Now) -> Value {
         "total_duration_seconds": ledger.total_duration_seconds,
         "validation_passed": passed,
         "last_pass_percentage": executed,
-        "outcome_category": outcome(sheet),
-        "success_without_retry": outcome(sheet) == Some("success_first_try"),
+        "outcome_category": outcome(sheet).map(OutcomeCategory::as_str),
+        "success_without_retry": outcome(sheet) == Some(OutcomeCategory::SuccessFirstTry),
+        "sheet_timeout_seconds": planned.timeout.as_secs_f64(),
+        "estimated_cost": cost_of(&ledger.spent),
+        "total_cost_usd": dollars(ledger.spent.cost_micro),
+        "cost_confidence": ledger.spent.confidence,
+        "escalation": escalation(sheet),
+        "skip_requested": ledger.skip_queued,
         "fingerprint": *planned.fingerprint,
         "changed_since_run": ledger.changed_since_run,
     });
@@ -162,16 +273,8 @@ pub fn sheet_json(spec: &JobSpec, sheet: &Sheet, now: Now) -> Value {
         SheetState::Dispatched(active) | SheetState::InProgress(active) => {
             members.insert("process".to_owned(), json!({ "pid": active.pid, "token": active.token }));
         }
-        SheetState::Fermata(question) => {
-            let asked = json!({
-                "reason": question.reason,
-                "options": ["retry", "skip", "accept", "fail"],
-                "since": time(Some(question.since)),
-                "deadline": time(question.deadline.map(|deadline| deadline.wall)),
-            });
-            members.insert("escalation".to_owned(), asked);
-        }
         SheetState::Pending
+        | SheetState::Fermata(_)
         | SheetState::Completed { .. }
         | SheetState::Failed { .. }
         | SheetState::Skipped { .. }
@@ -181,6 +284,22 @@ pub fn sheet_json(spec: &JobSpec, sheet: &Sheet, now: Now) -> Value {
         add_evidence(members, evidence);
     }
     object
+}
+
+/// The last question to a person about a sheet, and the answer.
+fn escalation(sheet: &Sheet) -> Option<Value> {
+    let entry = sheet.ledger.escalation.as_ref()?;
+    let options: &[&str] = if entry.decision.is_none() { &OPTIONS } else { &[] };
+    Some(json!({
+        "reason": entry.reason,
+        "options": options,
+        "since": time(Some(entry.since)),
+        "deadline": time(entry.deadline),
+        "decision": entry.decision,
+        "by": entry.by,
+        "note": entry.note,
+        "decided_at": time(entry.decided),
+    }))
 }
 
 /// What a sheet runs on, and what it ran on before.
@@ -217,6 +336,10 @@ fn history_json(sheet: &Sheet) -> Value {
             "error_code": entry.error.code,
             "error_message": entry.error.message,
             "attempt_number": entry.attempt_count,
+            "attempt": entry.attempt,
+            "context": entry.seen.as_ref().map_or_else(|| json!({}), |seen| context(seen)),
+            "stdout_tail": entry.seen.as_ref().map(|seen| seen.stdout_tail.as_str()),
+            "stderr_tail": entry.seen.as_ref().map(|seen| seen.stderr_tail.as_str()),
         })
     });
     json!({
@@ -224,6 +347,18 @@ fn history_json(sheet: &Sheet) -> Value {
         "output_tokens": ledger.output_tokens,
         "error_history": errors.collect::<Vec<_>>(),
         "attempts": ledger.attempts.iter().map(summary).collect::<Vec<_>>(),
+    })
+}
+
+/// How and where an error was seen.
+fn context(seen: &Seen) -> Value {
+    json!({
+        "method": seen.method,
+        "evidence": seen.evidence,
+        "exit_code": seen.exit_code,
+        "exit_signal": seen.exit_signal,
+        "further_errors": seen.further,
+        "remedies": seen.remedies,
     })
 }
 
@@ -245,6 +380,8 @@ fn add_evidence(members: &mut Map<String, Value>, evidence: &Evidence) {
         (None, Some(_)) => Some("error"),
         (None, None) => evidence.exit_signal.map(|_| "killed"),
     };
+    let grounding = evidence.grounding.as_ref();
+    let healing = (!evidence.remedies.is_empty()).then(|| json!({ "healing": evidence.remedies }));
     let tails = (evidence.stdout_tail.len() + evidence.stderr_tail.len()) as u64;
     for (name, value) in [
         ("exit_code", json!(evidence.exit_code)),
@@ -263,6 +400,12 @@ fn add_evidence(members: &mut Map<String, Value>, evidence: &Evidence) {
         ("passed_validations", json!(names(true))),
         ("failed_validations", json!(names(false))),
         ("preflight_warnings", json!(evidence.warnings)),
+        ("prompt_metrics", json!(evidence.prompt)),
+        ("agent_feedback", json!(evidence.feedback)),
+        ("grounding_passed", json!(grounding.map(|it| it.passed))),
+        ("grounding_confidence", json!(grounding.map(|it| it.confidence))),
+        ("grounding_guidance", json!(grounding.and_then(|it| it.guidance.as_deref()))),
+        ("outcome_data", json!(healing)),
     ] {
         members.insert(name.to_owned(), value);
     }
@@ -303,6 +446,7 @@ fn summary(attempt: &AttemptSummary) -> Value {
         "signal": attempt.signal,
         "input_tokens": attempt.input_tokens,
         "output_tokens": attempt.output_tokens,
+        "cost_usd": attempt.cost_micro.map(dollars),
         "pass_percentage": attempt.pass_percentage,
         "log": *attempt.log,
     })
@@ -339,21 +483,33 @@ fn display(sheet: &Sheet, now: Now) -> Option<String> {
     match &sheet.state {
         SheetState::Waiting { until } => Some(format!("rate limited, clears in {}", left(*until))),
         SheetState::RetryScheduled { until } => Some(format!("retry in {}", left(*until))),
+        SheetState::Fermata(question) => {
+            let seconds = now.wall.since(question.since).as_secs();
+            let since = if seconds < 60 { format!("{seconds}s") } else { format!("{}m", seconds / 60) };
+            Some(format!("waiting {since} for a decision: {}", question.reason))
+        }
         _ => None,
     }
 }
 
-fn outcome(sheet: &Sheet) -> Option<&'static str> {
+/// How a sheet ended; for records of older programs as well as can be told.
+fn outcome(sheet: &Sheet) -> Option<OutcomeCategory> {
+    let ledger = &sheet.ledger;
     match &sheet.state {
-        SheetState::Completed { .. } => Some(match (sheet.ledger.mode, sheet.ledger.attempt_count) {
-            (Mode::Completion, _) => "success_completion",
-            (Mode::Normal, 0 | 1) => "success_first_try",
-            (Mode::Normal | Mode::Healing, _) => "success_retry",
-            (Mode::Recover, _) => "success_validated",
-        }),
-        SheetState::Failed { .. } => {
-            Some(if sheet.ledger.normal_attempts <= 1 { "failed_fatal" } else { "failed_exhausted" })
+        SheetState::Completed { .. } => {
+            Some(ledger.outcome.unwrap_or(match (ledger.mode, ledger.attempt_count) {
+                (Mode::Completion, _) => OutcomeCategory::SuccessCompletion,
+                (Mode::Normal, 0 | 1) => OutcomeCategory::SuccessFirstTry,
+                (Mode::Normal | Mode::Healing, _) => OutcomeCategory::SuccessRetry,
+                (Mode::Recover, _) => OutcomeCategory::SuccessValidated,
+            }))
         }
+        SheetState::Failed { .. } => Some(ledger.outcome.unwrap_or(if ledger.normal_attempts <= 1 {
+            OutcomeCategory::FailedFatal
+        } else {
+            OutcomeCategory::FailedExhausted
+        })),
+        SheetState::Skipped { .. } => ledger.outcome,
         _ => None,
     }
 }

@@ -1,6 +1,6 @@
 //! What the way a program ended means, when nothing it said is known.
 
-use super::{ErrorCode, Finding, Seen, words};
+use super::{ErrorCode, Finding, Method, Seen, words};
 
 /// How a signal is to be read.
 pub(super) fn signal(number: i32, seen: &Seen<'_>) -> Finding {
@@ -34,6 +34,13 @@ pub(super) fn code(number: Option<i32>, seen: &Seen<'_>, said: &str) -> Finding 
         1 | 2 if words::refused_input(seen.stderr_tail) => {
             finding(ErrorCode::E009, Some(false), Some(0), text)
         }
+        // EX_TEMPFAIL: the program itself says that another attempt may succeed.
+        75 => finding(
+            ErrorCode::E009,
+            Some(true),
+            Some(30),
+            because("exit code 75, a temporary failure by the program's own account".to_owned()),
+        ),
         124 => finding(ErrorCode::E001, None, None, text),
         126 => finding(
             ErrorCode::E505,
@@ -56,10 +63,9 @@ pub(super) fn code(number: Option<i32>, seen: &Seen<'_>, said: &str) -> Finding 
 fn finding(code: ErrorCode, retriable: Option<bool>, delay: Option<u32>, message: String) -> Finding {
     let row = code.meaning();
     Finding {
-        code,
         retriable: retriable.unwrap_or(row.retriable),
         delay_seconds: delay.unwrap_or(row.delay_seconds),
-        message,
+        ..Finding::new(code, Method::ExitCode, message)
     }
 }
 
@@ -106,5 +112,6 @@ pub(super) fn spawn(error: &super::SpawnError<'_>) -> Finding {
         // EAGAIN, ENOMEM, EMFILE and whatever else the system lacks at the moment.
         _ => (ErrorCode::E009, Some(true), Some(30), "the program could not be started"),
     };
-    finding(code, retriable, delay, format!("{why} ({}: {})", error.call, error.message))
+    let message = format!("{why} ({}: {})", error.call, error.message);
+    Finding { method: Method::Record, ..finding(code, retriable, delay, message) }
 }

@@ -10,6 +10,10 @@ use regex::{Captures, Regex};
 
 /// No wait that was read from a text is longer than a day.
 pub const MAX_WAIT: Duration = Duration::from_secs(86_400);
+/// A clock time that is nearer than this is waited for so long: clocks differ.
+const LEAST_CLOCK: Duration = Duration::from_secs(60);
+/// The least wait of any kind.
+const LEAST: Duration = Duration::from_secs(1);
 /// Only so much of a text is searched.
 const MAX_TEXT: usize = 64 * 1024;
 
@@ -33,7 +37,12 @@ fn forms() -> &'static Forms {
             )),
             part: new(r"(?i)(\d{1,9}(?:\.\d{1,6})?)\s*(s(?:ec(?:ond)?s?)?|m(?:in(?:ute)?s?)?|h(?:(?:ou)?rs?)?|d(?:ays?)?)?\b"),
             http_date: new(r"(?i)retry-after[\s:=]+([a-z]{3}, \d{1,2} [a-z]{3} \d{4} \d{2}:\d{2}:\d{2} (?:gmt|utc|[+-]\d{4}))"),
-            clock: new(r"(?i)\bresets?\s+(?:at\s+)?(\d{1,2})(?::(\d{2}))?\s*([ap]\.?m\b\.?)?(?:\s*\(([A-Za-z_]+(?:/[A-Za-z0-9_+-]+){0,2})\))?"),
+            clock: new(
+                r"(?ix)\bresets?\s+(?:on\s+)?
+                  (?:(?<month>jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,6}\.?\s+(?<day>\d{1,2}),?\s+)?
+                  (?:at\s+)?(?<hour>\d{1,2})(?::(?<minute>\d{2})(?::\d{2})?)?\s*(?<half>[ap]\.?m\b\.?)?
+                  (?:\s*\((?<zone>[A-Za-z_]+(?:/[A-Za-z0-9_+-]+){0,2})\)|\s*(?<offset>(?:utc|gmt|z)\b|[+-]\d{2}:?\d{2}\b))?",
+            ),
             iso: new(r"(?i)\breset\w*[^\d\n]{0,20}(\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?)\s*(z|[+-]\d{2}:?\d{2})?"),
             epoch: new(r"(?i)(?:\breset\w*[^\d\n]{0,20}|limit reached\|)(\d{13}|\d{10})\b"),
         }
@@ -46,7 +55,10 @@ fn forms() -> &'static Forms {
 #[must_use]
 pub fn parse(text: &str, now: &Zoned) -> Option<Duration> {
     let text = crate::util::text::head_bytes(text, MAX_TEXT);
-    clock(text, now).or_else(|| relative(text)).map(|wait| wait.min(MAX_WAIT))
+    clock(text, now)
+        .map(|wait| wait.max(LEAST_CLOCK))
+        .or_else(|| relative(text).map(|wait| wait.max(LEAST)))
+        .map(|wait| wait.min(MAX_WAIT))
 }
 
 fn clock(text: &str, now: &Zoned) -> Option<Duration> {
@@ -95,29 +107,61 @@ fn epoch(found: &Captures<'_>) -> Option<Timestamp> {
         .ok()
 }
 
-/// The next time the clock shows `9pm`, `9:30 pm` or `21:00`.
+/// The next time the clock shows `9pm`, `9:30 pm` or `21:00`, or that time of the day that is named.
 fn time_of_day(found: &Captures<'_>, now: &Zoned) -> Option<Timestamp> {
-    let hour: i8 = found[1].parse().ok()?;
-    let minute: i8 = found.get(2).map_or(Ok(0), |minute| minute.as_str().parse()).ok()?;
-    let hour = match found.get(3).map(|half| half.as_str().to_lowercase().starts_with('p')) {
+    let hour: i8 = found["hour"].parse().ok()?;
+    let minute: i8 = found.name("minute").map_or(Ok(0), |minute| minute.as_str().parse()).ok()?;
+    let hour = match found.name("half").map(|half| half.as_str().to_lowercase().starts_with('p')) {
         // A bare number is not a time: `resets 5 counters`.
-        None => found.get(2).map(|_| hour)?,
+        None => found.name("minute").map(|_| hour)?,
         Some(_) if !(1..=12).contains(&hour) => return None,
         Some(afternoon) => hour % 12 + if afternoon { 12 } else { 0 },
     };
     let time = Time::new(hour, minute, 0, 0).ok()?;
-    let zone = found
-        .get(4)
-        .and_then(|name| TimeZone::get(name.as_str()).ok())
-        .unwrap_or_else(|| now.time_zone().clone());
+    let zone = zone_of(found).unwrap_or_else(|| now.time_zone().clone());
     let here = now.with_time_zone(zone.clone());
-    // A time that the clock skips becomes the next one that exists.
-    let today = here.date().to_datetime(time).to_zoned(zone.clone()).ok()?;
+    let at = |date: jiff::civil::Date| {
+        // A time that the clock skips becomes the next one that exists.
+        date.to_datetime(time).to_zoned(zone.clone()).ok()
+    };
+    if let Some(month) = found.name("month") {
+        let day: i8 = found["day"].parse().ok()?;
+        let date = jiff::civil::Date::new(here.year(), month_number(month.as_str())?, day).ok()?;
+        let then = at(date)?;
+        if then > here {
+            return Some(then.timestamp());
+        }
+        // In December a day of January is one of the next year; a day of last week is over.
+        let next = at(date.checked_add(1.year()).ok()?)?;
+        let days = next.timestamp().duration_since(now.timestamp()).as_hours() / 24;
+        return (days < 180).then(|| next.timestamp());
+    }
+    let today = at(here.date())?;
     if today > here {
         return Some(today.timestamp());
     }
-    let tomorrow = here.date().checked_add(1.day()).ok()?;
-    tomorrow.to_datetime(time).to_zoned(zone).ok().map(|zoned| zoned.timestamp())
+    at(here.date().checked_add(1.day()).ok()?).map(|zoned| zoned.timestamp())
+}
+
+/// A zone by name, in brackets, or an offset; `None` = the local one. A name that is not known is the local one too.
+fn zone_of(found: &Captures<'_>) -> Option<TimeZone> {
+    if let Some(name) = found.name("zone") {
+        return TimeZone::get(name.as_str()).ok();
+    }
+    let offset = found.name("offset")?.as_str();
+    let Some(digits) = offset.strip_prefix(['+', '-']) else { return Some(TimeZone::UTC) };
+    let digits = digits.replace(':', "");
+    let (hours, minutes): (i32, i32) = (digits[..2].parse().ok()?, digits[2..].parse().ok()?);
+    let seconds = hours * 3600 + minutes * 60;
+    let seconds = if offset.starts_with('-') { -seconds } else { seconds };
+    jiff::tz::Offset::from_seconds(seconds).ok().map(TimeZone::fixed)
+}
+
+fn month_number(name: &str) -> Option<i8> {
+    const MONTHS: [&str; 12] =
+        ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
+    let name = name.to_lowercase();
+    (1..).zip(MONTHS).find(|(_, month)| *month == name).map(|(number, _)| number)
 }
 
 fn relative(text: &str) -> Option<Duration> {
@@ -194,6 +238,12 @@ mod tests {
         check("resets at 9:30 pm", Some(5400));
         check("Your limit resets at 21:00", Some(3600));
         check("resets 8pm", Some(86_400));
+        check("Your limit will reset at 8:30:00pm", Some(1800));
+        check("resets at 20:00", Some(86_400));
+        check("resets at 8:01pm", Some(60));
+        check("resets at 21:00 UTC", Some(3600));
+        check("resets at 23:00 +0200", Some(3600));
+        check("resets at 16:00 -05:00", Some(3600));
         check("resets at 12am", Some(4 * 3600));
         check("resets at 12pm", Some(16 * 3600));
         for nothing in ["resets at 25:70", "resets 13pm", "resets 5 counters", "resets 0am"] {
@@ -209,8 +259,17 @@ mod tests {
         check("quota reset time 2025-11-21 20:01:00", Some(60));
         check("x-ratelimit-reset: 1763755260", Some(60));
         check("reset_at 1763755260000", Some(60));
+        check("reset_at 1863755260", Some(86_400));
         check("usage limit reached|1763755260", Some(60));
         check("resets at 2025-11-21T19:00:00Z", None);
+        // Nearer than a minute: clocks differ.
+        check("resets at 2025-11-21T20:00:10Z", Some(60));
+        check("retry after 0.2 seconds", Some(1));
+        check("weekly limit reached, resets Nov 21 at 9:30pm", Some(5400));
+        check("resets November 22, 3:00 am (UTC)", Some(7 * 3600));
+        check("resets Dec 24 at 9pm", Some(86_400));
+        check("resets Nov 20 at 9pm", None);
+        check("resets Feb 31 at 9pm", None);
     }
 
     #[test]

@@ -31,13 +31,14 @@ fn judged(end: &str, stdout: &str, stderr: &str, patterns: &Patterns, structured
         stdout_tail: stdout,
         stderr_tail: stderr,
         extracted_error: None,
+        marked: false,
         structured,
         rate_limit_event: None,
         patterns,
         score_patterns: &[],
         now: &now,
     };
-    match classify(&seen) {
+    match classify(&seen).verdict {
         Verdict::Success => "success".to_owned(),
         Verdict::Failed(failure) => {
             let retry = if failure.retriable { "retry" } else { "stop" };
@@ -59,6 +60,12 @@ fn exits_and_signals() {
     check("1", "", "boom\n", "E009 retry 10 exit code 1: boom");
     check("7", "last words", "", "E009 retry 10 exit code 7: last words");
     check("2", "", "x: syntax error", "E009 stop 0 exit code 2: x: syntax error");
+    check(
+        "75",
+        "",
+        "busy",
+        "E009 retry 30 exit code 75, a temporary failure by the program's own account: busy",
+    );
     check("124", "", "", "E001 retry 60 exit code 124");
     check("126", "", "", "E505 stop 0 exit code 126, not executable");
     check("127", "", "", "E505 stop 0 exit code 127, command not found");
@@ -197,10 +204,10 @@ proptest! {
         let patterns = agent();
         let seen = Seen {
             exit_code: code, signal, killed_by: None, spawn_error: None, oom_killed: false,
-            stdout_tail: &stdout, stderr_tail: &stderr, extracted_error: Some(&stdout), structured: false,
+            stdout_tail: &stdout, stderr_tail: &stderr, extracted_error: Some(&stdout), marked: false, structured: false,
             rate_limit_event: None, patterns: &patterns, score_patterns: &[], now: &now,
         };
-        match classify(&seen) {
+        match classify(&seen).verdict {
             Verdict::Success => prop_assert!(code == Some(0) && signal.is_none()),
             Verdict::Failed(failure) => prop_assert!(!failure.message.contains('\n') && !failure.code.is_rate_limit()),
             Verdict::RateLimited { code, .. } => prop_assert!(code.is_rate_limit()),

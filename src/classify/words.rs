@@ -40,9 +40,8 @@ phrases! {
     capacity = r"(?i)capacity|try again later|overloaded|service.?unavailable|\b(?:503|529)\b";
     missing_program = r"(?i)command not found|not found in \$?PATH|spawn \S+ ENOENT|(?:exec|execvp|spawn|env)\b[^\n]{0,80}: no such file or directory";
     cli_mode = r"(?i)stream(?:ing)?[- ](?:mode|json)[^\n]{0,40}(?:not supported|unsupported|incompatible|requires)|output[- ]format[^\n]{0,40}(?:not supported|unsupported|incompatible|invalid)";
-    auth = r"(?imx)^.*(?:
-        \bunauthorized\b | invalid.?api.?key | (?:error|status|code|http)[^\w\n]{0,3}(?:401|403)\b
-      ).*$";
+    auth = r"(?i)\bunauthorized\b|invalid.?api.?key";
+    auth_status = r"(?i)(?:error|status|code|http)[^\w\n]{0,3}(?:401|403)\b";
     auth_word = r"(?im)^(?:.*\bauthenticat\w*.*(?:error|failed|invalid|denied|required|expired).*|.*(?:error|failed|invalid|denied|required|expired).*\bauthenticat\w*.*)$";
     tool_server = r"(?i)mcp[^\n]{0,40}(?:server )?(?:error|invalid config|failed to (?:start|connect))|missing environment variables:";
     dns = r"(?i)getaddrinfo|enotfound|could not resolve|name resolution|temporary failure in name|dns[^\n]{0,30}(?:error|fail)";
@@ -64,21 +63,40 @@ pub(super) fn limit_kind(text: &str) -> ErrorCode {
     }
 }
 
-/// The code that a text of a failed program means, when it says anything we know, and the delay before a
-/// retry where both differ from the table.
-pub(super) fn cause(text: &str) -> Option<(ErrorCode, Option<u32>)> {
-    type Row = (fn(&str) -> bool, ErrorCode, Option<u32>);
-    let rows: [Row; 8] = [
-        (missing_program, ErrorCode::E505, Some(30)),
-        (cli_mode, ErrorCode::E306, None),
-        (auth, ErrorCode::E502, None),
-        (auth_word, ErrorCode::E502, None),
-        (tool_server, ErrorCode::E305, None),
-        (dns, ErrorCode::E902, None),
-        (ssl, ErrorCode::E903, None),
-        (network, ErrorCode::E901, None),
-    ];
-    rows.into_iter().find(|(matches, ..)| matches(text)).map(|(_, code, delay)| (code, delay))
+/// A kind of failure that is known by what programs say.
+pub(super) struct Cause {
+    /// Whether a line says it.
+    pub(super) matches: fn(&str) -> bool,
+    /// What it means.
+    pub(super) code: ErrorCode,
+    /// Delay before a retry, where it differs from the table.
+    pub(super) delay: Option<u32>,
+    /// Shown as evidence.
+    pub(super) rule: &'static str,
+    /// Not taken from a line that speaks of a rate limit.
+    pub(super) weak: bool,
+}
+
+const fn cause(rule: &'static str, matches: fn(&str) -> bool, code: ErrorCode) -> Cause {
+    Cause { matches, code, delay: None, rule, weak: false }
+}
+
+/// In the order in which they are looked for.
+pub(super) static CAUSES: [Cause; 9] = [
+    Cause { delay: Some(30), ..cause("missing program", missing_program, ErrorCode::E505) },
+    cause("output mode", cli_mode, ErrorCode::E306),
+    cause("login refused", auth, ErrorCode::E502),
+    Cause { weak: true, ..cause("login refused", auth_status, ErrorCode::E502) },
+    Cause { weak: true, ..cause("login refused", auth_word, ErrorCode::E502) },
+    cause("tool server", tool_server, ErrorCode::E305),
+    cause("name resolution", dns, ErrorCode::E902),
+    cause("certificate", ssl, ErrorCode::E903),
+    cause("network", network, ErrorCode::E901),
+];
+
+/// A line about a rate limit or a used-up quota.
+pub(super) fn speaks_of_limit(line: &str) -> bool {
+    quota(line) || rate_limit(line)
 }
 
 /// Kind of a rate limit that was reported as such: only a used-up quota is told apart.

@@ -8,8 +8,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::cli::format::parse_duration;
 use crate::cli::style::ColorChoice;
 use crate::cli::{
-    approve, cancel, conductor_status, cost, errors, history, init, instruments, limits, list, logs, modify,
-    pause, ping, recover, render, restart, resume, run, schema, start, status, stop, validate,
+    approve, cancel, conductor_status, cost, errors, explain, history, init, instruments, limits, list, logs,
+    modify, pause, ping, recover, render, restart, resume, run, schema, start, status, stop, validate,
 };
 
 const HELP: &str = "\
@@ -43,6 +43,7 @@ Monitoring:
 Diagnostics:
   logs              Show the output of sheets, or the conductor's log
   errors            Show what went wrong in a job, and what helps
+  explain           Say what an error code means and what to do
   help              Explain a command
 
 Conductor:
@@ -230,6 +231,8 @@ pub(crate) enum Command {
     RateLimits(limits::Options),
     /// Let sheets that wait for a rate limit go on at once
     ClearRateLimits(limits::Clearing),
+    /// Say what an error code means and what to do
+    Explain(explain::Options),
     /// Start the conductor
     Start(start::Options),
     /// Stop the conductor

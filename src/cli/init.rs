@@ -9,6 +9,7 @@ use serde_json::json;
 
 use crate::cli::context::Context;
 use crate::cli::failure::{Done, Failure, Stop};
+use crate::cli::instruments;
 use crate::schema::Document;
 
 /// Name of the score when none is given.
@@ -17,6 +18,8 @@ const DEFAULT_NAME: &str = "my-score";
 const LONGEST: usize = 100;
 /// The schema, from the directory of the score.
 const SCHEMA: &str = ".mozart/score.schema.json";
+/// The instrument that runs prompts as shell scripts.
+const SHELL: &str = "cli";
 /// The score, with `@NAME@` for its name.
 const TEMPLATE: &str = include_str!("init/score.yaml");
 
@@ -53,7 +56,8 @@ pub(crate) fn run(cx: &Context, options: &Options) -> Done {
         fs::create_dir_all(&folder).map_err(|error| cannot("create the directory", &folder, &error))?;
     }
     write(&schema, &format!("{:#}\n", Document::Score.json_schema()))?;
-    write(&score, &TEMPLATE.replace("@NAME@", name))?;
+    let agents = agents(&instruments::ready(&instruments::registry(cx, &dir).0));
+    write(&score, &TEMPLATE.replace("@NAME@", name).replace("@AGENTS@", &agents))?;
     if cx.out.json {
         cx.out.document(&json!({
             "success": true, "name": name, "score_file": score, "target_path": dir, "schema_file": schema,
@@ -66,6 +70,17 @@ pub(crate) fn run(cx: &Context, options: &Options) -> Done {
     }
     cx.out.text(&told(cx, name, &score, &schema, &options.path))?;
     Ok(0)
+}
+
+/// Which agents could play instead of the shell. The score itself uses the shell, which is always there and needs
+/// neither a network nor an account.
+fn agents(ready: &[String]) -> String {
+    let agents: Vec<&str> = ready.iter().map(String::as_str).filter(|name| *name != SHELL).collect();
+    match agents.as_slice() {
+        [] => "# No agent is installed here; `mozart instruments` shows which ones are known.".to_owned(),
+        [one] => format!("# Ready on this machine: {one}."),
+        several => format!("# Ready on this machine: {}.", several.join(", ")),
+    }
 }
 
 fn told(cx: &Context, name: &str, score: &Path, schema: &Path, path: &Path) -> String {
@@ -139,6 +154,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn agents_that_are_there_are_named() {
+        let names = |list: &[&str]| agents(&list.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>());
+        assert!(names(&["cli"]).starts_with("# No agent is installed here"));
+        assert_eq!(names(&["claude-code", "cli", "goose"]), "# Ready on this machine: claude-code, goose.");
+    }
+
+    #[test]
     fn names_say_what_is_wrong_with_them() {
         let long = "x".repeat(101);
         for (name, part) in [
@@ -164,7 +186,7 @@ mod tests {
 
     #[test]
     fn the_first_score_is_valid_and_gives_no_warning() {
-        let text = TEMPLATE.replace("@NAME@", "x");
+        let text = TEMPLATE.replace("@NAME@", "x").replace("@AGENTS@", &agents(&[]));
         let source = crate::score::Source { text, base: "/tmp".into(), ..crate::score::Source::default() };
         let loaded = crate::score::load(&source);
         assert!(loaded.score.is_some() && loaded.issues.is_empty(), "{:?}", loaded.issues);

@@ -73,6 +73,13 @@ pub(crate) fn registry(cx: &Context, project: &Path) -> (Registry, Vec<Warning>)
     Registry::load(&settings.config.place.base, Some(project))
 }
 
+/// Names of the instruments whose programs are there, sorted.
+pub(crate) fn ready(registry: &Registry) -> Vec<String> {
+    let ours = environment::ours();
+    let there = |profile: &&std::sync::Arc<Profile>| matches!(Status::of(profile, &ours), Status::Ready(_));
+    registry.profiles().filter(there).map(|profile| profile.name.clone()).collect()
+}
+
 /// Whether an instrument can be used.
 #[derive(Debug)]
 enum Status {
@@ -252,7 +259,7 @@ fn about(
 ) -> String {
     let mut lines = vec![format!("{} ({})", profile.display_name, profile.name)];
     let mut say = |label: &str, text: String| {
-        lines.push(format!("  {:<15}{}", format!("{label}:"), format::clean(&text)))
+        lines.push(format!("  {:<16}{}", format!("{label}:"), format::clean(&text)))
     };
     if let Some(text) = &profile.description {
         say("Description", format::one_line(text, None));

@@ -11,6 +11,7 @@ mod context;
 mod cost;
 mod early;
 mod errors;
+mod explain;
 mod failure;
 mod follow;
 mod format;
@@ -121,6 +122,7 @@ fn dispatch(mozart: Mozart, stage: Stage) -> u8 {
             Command::Cost(options) => cost::run(&cx, &options),
             Command::RateLimits(options) => limits::run(&cx, &options),
             Command::ClearRateLimits(options) => limits::clear(&cx, &options),
+            Command::Explain(options) => explain::run(&cx, &options),
             Command::Start(options) => start::run(&cx, &options),
             Command::Stop(options) => stop::run(&cx, &options),
             Command::Restart(options) => restart::run(&cx, &options),

@@ -122,6 +122,7 @@ impl Desk {
             choice: &sheet.instrument,
             profile,
             workspace: &file.plan.workspace,
+            home: self.ours.get("HOME").map(Path::new),
             thinking_method: self.thinking_method.as_deref(),
             limits: self.limits,
         })

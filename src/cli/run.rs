@@ -78,7 +78,7 @@ pub(crate) fn run(cx: &Context, options: Options) -> Done {
         job::check_id(name)?;
     }
     let overrides = overrides(cx, options.workspace.as_deref(), options.start_sheet, &options.variables);
-    let file = score_file::load(&source, &overrides).map_err(|issues| load_failure(&path, &issues))?;
+    let file = score_file::admit(cx, &source, &overrides).map_err(|issues| load_failure(&path, &issues))?;
     let workspace = options
         .workspace
         .as_ref()
@@ -182,10 +182,30 @@ fn report(out: crate::cli::output::Output, cx: &Context, answer: &Value, staying
     if !doc.text("message").is_empty() {
         out.say(&format!("  {}", format::clean(doc.text("message"))))?;
     }
+    warnings(out, answer);
     if !staying {
         out.say(&format!("\nMonitor with: {}", cx.command(&format!("status {id} --watch"))))?;
     }
     Ok(())
+}
+
+/// Warnings that are shown of one submission; `validate` shows them all.
+const MOST_WARNINGS: usize = 5;
+
+/// What the conductor finds doubtful about the score.
+fn warnings(out: crate::cli::output::Output, answer: &Value) {
+    let warnings = answer["warnings"].as_array().map_or(&[][..], Vec::as_slice);
+    for warning in warnings.iter().take(MOST_WARNINGS) {
+        let doc = Doc(warning);
+        let place = doc.number("line").map_or_else(String::new, |line| format!("line {line}: "));
+        let hint = doc.text("suggestion").lines().next().unwrap_or_default().to_owned();
+        let hint = if hint.is_empty() { hint } else { format!(" ({hint})") };
+        let text = format!("[{}] {place}{}{hint}", doc.text("check_id"), doc.text("message"));
+        out.warn(&format::clean(&text));
+    }
+    if warnings.len() > MOST_WARNINGS {
+        out.warn(&format!("{} more: mozart validate shows them all", warnings.len() - MOST_WARNINGS));
+    }
 }
 
 /// Why the conductor did not take the job, and what helps.
@@ -241,9 +261,15 @@ pub(crate) fn load_failure(path: &Path, issues: &[score::Issue]) -> Failure {
     let errors: Vec<String> = issues
         .iter()
         .filter(|issue| issue.is_error())
-        .map(|issue| match issue.line {
-            Some(line) if !issue.message.contains("line ") => format!("{} (line {line})", issue.headline()),
-            Some(_) | None => issue.headline(),
+        .map(|issue| {
+            let said = match issue.line {
+                Some(line) if !issue.message.contains("line ") => {
+                    format!("{} (line {line})", issue.headline())
+                }
+                Some(_) | None => issue.headline(),
+            };
+            let hint = issue.hint.iter().flat_map(|hint| hint.lines());
+            hint.fold(said, |said, line| format!("{said}\n         {line}"))
         })
         .collect();
     let mut failure = Failure::new("score_invalid", errors.first().cloned().unwrap_or_default());

@@ -8,6 +8,7 @@ use crate::cli::context::Context;
 use crate::cli::failure::{Failure, Stop, USAGE};
 use crate::file;
 use crate::instrument::Registry;
+use crate::lint;
 use crate::plan::{self, Overrides, Plan};
 use crate::score::{self, Issue, Score, Source};
 
@@ -86,6 +87,12 @@ fn with_files(path: Option<PathBuf>, text: String, base: PathBuf) -> Source {
         }
     }
     Source { path, text, files, base }
+}
+
+/// Loads, expands and checks as the conductor does before it takes a job; all errors when there is one.
+pub(crate) fn admit(cx: &Context, source: &Source, overrides: &Overrides) -> Result<ScoreFile, Vec<Issue>> {
+    lint::admit(source, overrides, &registry(cx, &source.base))
+        .map(|lint::Admitted { score, plan, .. }| ScoreFile { score, plan })
 }
 
 /// Loads and expands; all problems when there is an error.

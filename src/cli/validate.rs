@@ -1,6 +1,7 @@
 //! `mozart validate`: checks scores without a conductor.
 
 mod document;
+mod tally;
 mod text;
 mod verdict;
 
@@ -32,7 +33,7 @@ pub(crate) fn run(cx: &Context, options: &Options) -> Done {
     let single = matches!(targets.as_slice(), [target] if !target.listed);
     let mut exit = 0;
     let mut documents = Vec::new();
-    let mut tally = text::Tally::default();
+    let mut tally = tally::Tally::default();
     for target in &targets {
         let verdict = match look(cx, target, options.strict) {
             Ok(verdict) => verdict,

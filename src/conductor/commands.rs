@@ -80,7 +80,7 @@ impl Core {
         if let Some(remark) = &submission.remark {
             _ = write!(message, "; {remark}");
         }
-        let Submission { prepared, config_path, priority, chain_depth, fresh, .. } = submission;
+        let Submission { prepared, config_path, priority, chain_depth, fresh, warnings, .. } = submission;
         let card = Arc::new(Card {
             id: id.clone(),
             name: prepared.score.name.clone(),
@@ -96,10 +96,11 @@ impl Core {
             card.config_path,
             exec.sheets().len()
         );
-        let answer = json!({
+        let mut answer = json!({
             "job_id": id.as_str(), "status": "accepted", "message": message,
             "workspace": card.workspace, "fresh": fresh,
         });
+        super::requests::warn(&mut answer, &warnings);
         let earlier = if continued { Earlier::Continued } else { Earlier::Forgotten };
         let dirty = Dirty::everything(exec.sheets().len(), earlier);
         let mut live = Live::new(card, prepared, exec, attempt_seq, dirty);
@@ -150,7 +151,8 @@ impl Core {
         if let Some(due) = live.timer.take() {
             self.timers.remove(&(due, Timer::Job(id.clone())));
         }
-        self.sched.deregister(id);
+        self.sched.deregister(self.clock.now(), id);
+        self.workspaces.release(id);
         self.queue.retain(|queued| queued != id);
         Some(live)
     }
@@ -166,6 +168,7 @@ impl Core {
             self.arm(due, Timer::Job(id.clone()));
         }
         self.jobs.insert(id.clone(), live);
+        self.hold_workspace(&id);
         self.touched.insert(id);
     }
 

@@ -67,7 +67,11 @@ pub(crate) struct Core {
     /// Jobs that wait for a permit, first come first served.
     pub(super) queue: VecDeque<JobId>,
     pub(super) permits: Semaphore,
+    pub(super) workspaces: super::workspaces::Workspaces,
+    pub(super) backstop: super::backstop::Backstop,
     pub(super) sched: Scheduler,
+    /// Which version of the scheduler the view shows.
+    pub(super) shown: Option<(u64, crate::sched::Throttle)>,
     pub(super) failures: FailureWindow,
     pub(super) audience: Audience,
     pub(super) timers: BTreeSet<(Mono, Timer)>,
@@ -101,6 +105,10 @@ pub(super) enum Timer {
     Grace(JobId, AttemptNo),
     /// Try the locks of adopted attempts.
     Adopted,
+    /// Look after attempts that should be over.
+    Backstop,
+    /// Try again to end what an attempt left behind.
+    Leftovers(JobId, AttemptNo),
     /// Write again what could not be written.
     Registry,
     /// Jobs that were paused for pressure too often have waited long enough.
@@ -230,8 +238,9 @@ impl Core {
             Woken::Event(Event::Reported(key, report)) => self.reported(now, &key, report),
             Woken::Event(Event::AdoptedOver(key, over)) => {
                 let (found, taken) = *over;
-                self.adopted_over(now, &key, found, taken);
+                self.adopted_over(now, &key, found, Some(taken));
             }
+            Woken::Event(Event::AdoptedGone(key, leftovers)) => self.adopted_gone(now, &key, leftovers),
             Woken::Event(Event::Swept(key, alive)) => self.swept(now, &key, &alive),
             Woken::Event(Event::Printed(heard)) => self.printed(now, heard),
             Woken::Event(Event::Stop { graceful }) => self.stop(now, graceful),
@@ -255,6 +264,8 @@ impl Core {
                 Timer::CancelWait(id) => self.cancel_waited(now, &id),
                 Timer::Grace(id, attempt) => self.end_attempt(&id, attempt),
                 Timer::Adopted => self.try_adopted(now),
+                Timer::Backstop => self.look_after(now),
+                Timer::Leftovers(job, attempt) => self.leftovers_due(now, &job, attempt),
                 Timer::Registry => self.registry.retry_now(),
                 Timer::Relief => self.relieve(now),
                 Timer::StopDeadline => self.stop_deadline(now),
@@ -286,6 +297,7 @@ impl Core {
 
     fn apply(&mut self, now: Now, id: &JobId, effects: Vec<Effect>) {
         let Some(live) = self.jobs.get_mut(id) else { return };
+        let mut said = Vec::new();
         for effect in effects {
             match effect {
                 Effect::SaveJob => live.dirty.job = true,
@@ -300,11 +312,14 @@ impl Core {
                 Effect::End { attempt, .. } => self.outbox.ends.push((id.clone(), attempt)),
                 Effect::Limited { instrument, model, wait, sheet } => {
                     let on = InstrumentRef { name: instrument, model };
-                    self.sched.rates_mut().report(now, &on, wait, id, sheet);
+                    self.sched.limited(now, &on, wait, id, sheet);
                     self.timers.insert((now.mono.after(wait), Timer::Figures));
                 }
                 // Acted on by the parts that are plugged in here.
-                Effect::Instrument { .. } | Effect::SetUp | Effect::Hook { .. } | Effect::EndHook => (),
+                Effect::Instrument { instrument, model, sheet, result } => {
+                    said.push((InstrumentRef { name: instrument, model }, result.is_ok(), sheet));
+                }
+                Effect::SetUp | Effect::Hook { .. } | Effect::EndHook => (),
                 Effect::Released => self.outbox.released.push(id.clone()),
                 Effect::Event(event) => self.outbox.events.push((id.clone(), event)),
             }
@@ -323,31 +338,8 @@ impl Core {
         if live.exec.status() == JobStatus::Queued && !self.queue.contains(id) {
             self.queue.push_back(id.clone());
         }
-    }
-
-    /// Queued jobs start as permits are free.
-    fn begin_queued(&mut self, now: Now) {
-        if self.stopping.is_some() || self.registry.is_failing() {
-            return;
-        }
-        while let Some(id) = self.queue.front().cloned() {
-            let Some(live) = self.jobs.get_mut(&id) else {
-                self.queue.pop_front();
-                continue;
-            };
-            if live.exec.status() != JobStatus::Queued {
-                self.queue.pop_front();
-                continue;
-            }
-            // Its last attempt may still hold the permit of the run before.
-            if live.permit.is_none() {
-                let Some(permit) = self.permits.try_acquire() else { return };
-                live.permit = Some(permit);
-            }
-            let (priority, submitted) = (live.card.priority, live.card.submitted);
-            self.queue.pop_front();
-            self.sched.register(id.clone(), priority, submitted);
-            self.step(now, &id, Input::Begin);
+        for (on, works, sheet) in said {
+            self.instrument_said(now, &on, works, id, sheet);
         }
     }
 
@@ -358,6 +350,10 @@ impl Core {
             Some(Running::Here(control) | Running::Judging(control, _)) => control.cancel(),
             Some(Running::Adopted(adopted, _)) => {
                 self.errand(Errand::End(Arc::clone(adopted)));
+            }
+            Some(Running::Leftover(_)) => {
+                // Decides whether the job waits for them.
+                self.arm(self.clock.now().mono, Timer::Leftovers(id.clone(), attempt));
             }
             Some(Running::Sweeping(_)) | None => (),
         }
@@ -397,6 +393,7 @@ impl Woken {
                 Event::Spawned(key, _)
                 | Event::Reported(key, _)
                 | Event::AdoptedOver(key, _)
+                | Event::AdoptedGone(key, _)
                 | Event::Swept(key, _),
             ) => Some(&key.job),
             Self::Event(Event::Command(..) | Event::Printed(_) | Event::Stop { .. })
@@ -411,6 +408,7 @@ impl Woken {
             Self::Event(Event::Spawned(..)) => "spawned",
             Self::Event(Event::Reported(..)) => "reported",
             Self::Event(Event::AdoptedOver(..)) => "adopted_over",
+            Self::Event(Event::AdoptedGone(..)) => "adopted_gone",
             Self::Event(Event::Swept(..)) => "swept",
             Self::Event(Event::Printed(_)) => "printed",
             Self::Event(Event::Stop { .. }) => "stop",

@@ -1,13 +1,14 @@
 //! From ready sheets to attempts, and from reports back to the state machine.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::ops::ControlFlow;
+use std::time::Duration;
 
 use crate::exec::{AttemptReport, Input};
 use crate::ids::{AttemptKey, AttemptNo, JobId, SheetNo, Token};
 use crate::pressure::Level;
 use crate::sched::{Candidate, Candidates, Pick, Throttle};
-use crate::time::Now;
+use crate::time::{Mono, Now};
 
 use super::core::Core;
 use super::live::{Live, Running};
@@ -16,6 +17,8 @@ use super::live::{Live, Running};
 struct Ready<'a> {
     jobs: &'a HashMap<JobId, Live>,
     now: Now,
+    /// Sheets that did not change their instrument when they were told to.
+    steadfast: &'a BTreeSet<(JobId, SheetNo)>,
 }
 
 impl Candidates for Ready<'_> {
@@ -23,11 +26,15 @@ impl Candidates for Ready<'_> {
         // A job whose score is about to be replaced starts nothing under the old one.
         let Some(live) = self.jobs.get(job).filter(|live| live.modify.is_none()) else { return };
         for sheet in live.exec.runnable(self.now) {
+            let (spec, state) = (&live.exec.spec().sheets[sheet.index()], &live.exec.sheets()[sheet.index()]);
+            let next = state.ledger.instrument_index as usize + 1;
+            let stays = !self.steadfast.is_empty() && self.steadfast.contains(&(job.clone(), sheet));
             let candidate = Candidate {
                 sheet,
                 instrument: live.exec.instrument(sheet),
+                fallbacks: if stays { &[] } else { spec.instruments.get(next..).unwrap_or(&[]) },
                 depth: live.exec.depth(sheet),
-                retries: live.exec.sheets()[sheet.index()].ledger.attempt_count,
+                retries: state.ledger.attempt_count,
             };
             if visit(candidate).is_break() {
                 return;
@@ -40,21 +47,46 @@ impl Core {
     /// Hands free slots to ready sheets, in the scheduler's order.
     pub(super) fn dispatch(&mut self, now: Now) {
         self.dispatch_at = None;
-        if self.stopping.is_some() || self.registry.is_failing() {
-            return;
-        }
         let throttle = throttle(self.gauge.last().at(now.mono).level);
+        if self.stopping.is_none() && !self.registry.is_failing() {
+            for id in &self.touched {
+                self.sched.touched(id);
+            }
+            self.dispatch_at = self.hand_slots(now, throttle);
+        }
+        let shown = (self.sched.version(), throttle);
+        if self.shown != Some(shown) {
+            self.shown = Some(shown);
+            self.view.set_standing(self.sched.standing(now, throttle));
+        }
+    }
+
+    /// Says when to look again.
+    fn hand_slots(&mut self, now: Now, throttle: Throttle) -> Option<Mono> {
+        let mut steadfast = BTreeSet::new();
         loop {
-            let ready = Ready { jobs: &self.jobs, now };
+            let ready = Ready { jobs: &self.jobs, now, steadfast: &steadfast };
             match self.sched.pick(now, throttle, &ready) {
                 Pick::Run(job, sheet) => self.start_attempt(now, &job, sheet),
-                Pick::Wait(due) => {
-                    self.dispatch_at = due;
-                    return;
+                Pick::FallBack(job, sheet) => {
+                    if !self.fall_back(now, &job, sheet) {
+                        steadfast.insert((job, sheet));
+                    }
                 }
-                Pick::Nothing => return,
+                Pick::Wait(due) => return due,
+                Pick::Nothing => return None,
             }
         }
+    }
+
+    /// The breaker of a ready sheet's instrument is open: it changes to the next one of its chain.
+    /// Says whether it has.
+    fn fall_back(&mut self, now: Now, id: &JobId, sheet: SheetNo) -> bool {
+        let at = |core: &Self| core.jobs.get(id).map(|live| live.instrument_index(sheet));
+        let before = at(self);
+        self.step(now, id, Input::FallBack { sheet, reason: "circuit_breaker" });
+        self.sched.touched(id);
+        at(self) != before
     }
 
     fn start_attempt(&mut self, now: Now, id: &JobId, sheet: SheetNo) {
@@ -68,25 +100,27 @@ impl Core {
         self.step(now, id, Input::Dispatch { sheet, attempt, token: new_token() });
         // Skipped, or asked about, instead of started.
         if self.jobs.get(id).is_none_or(|live| !live.is_current(sheet, attempt)) {
-            self.sched.ended(id, sheet);
+            return self.sched.ended(now, id, sheet);
         }
+        self.watch_over(now, &AttemptKey { job: id.clone(), sheet, attempt }, Duration::ZERO);
     }
 
     /// The one report of an attempt.
     pub(super) fn reported(&mut self, now: Now, key: &AttemptKey, report: Box<AttemptReport>) {
+        self.backstop.forget(key);
         let Some(live) = self.jobs.get_mut(&key.job) else { return };
         // The lock of an attempt that was judged is kept until the verdict is committed.
         match live.running.remove(&key.attempt) {
             Some(Running::Judging(_, taken) | Running::Sweeping(taken)) => self.verdicts.extend(taken),
             Some(Running::Adopted(..)) => self.adopted -= 1,
-            Some(Running::Here(_)) | None => (),
+            Some(Running::Leftover(_) | Running::Here(_)) | None => (),
         }
         let current = live.is_current(key.sheet, key.attempt);
         let input = Input::AttemptEnded { sheet: key.sheet, attempt: key.attempt, report };
         // A rate limit is told to the scheduler by an effect of this step, before the slot is given back.
         self.step(now, &key.job, input);
         if current {
-            self.sched.ended(&key.job, key.sheet);
+            self.sched.ended(now, &key.job, key.sheet);
         }
     }
 }

@@ -39,13 +39,7 @@ impl Core {
             }
         }
         for id in std::mem::take(&mut self.outbox.released) {
-            if let Some(live) = self.jobs.get_mut(&id)
-                && live.exec.status() != JobStatus::Running
-            {
-                live.permit = None;
-                self.sched.deregister(&id);
-                self.again |= !self.queue.is_empty();
-            }
+            self.release(now, &id);
         }
         self.retire_ended(now);
         self.arm_adopted(now);
@@ -66,6 +60,9 @@ impl Core {
                 live.writes(&mut batch);
             }
         }
+        let instruments = self.instruments_unstored();
+        let with_instruments = instruments.is_some();
+        batch.extend(instruments);
         if batch.is_empty() && !self.registry.is_failing() {
             self.verdicts.clear();
             return;
@@ -75,6 +72,9 @@ impl Core {
                 // What was held back while nothing could be written may start now.
                 self.again |= self.registry.is_failing();
                 self.registry.succeeded();
+                if with_instruments {
+                    self.sched.stored();
+                }
                 for id in &self.unsettled {
                     if let Some(live) = self.jobs.get_mut(id) {
                         live.dirty = Dirty::default();
@@ -199,6 +199,7 @@ impl Core {
                 key,
                 prepared: live.prepared.clone(),
                 sheets: live.context(),
+                directory: live.directory(),
                 permit: live.permit.clone(),
                 control,
                 kind: TaskKind::Run(order),

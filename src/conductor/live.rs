@@ -14,6 +14,7 @@ use crate::worker::Permit;
 use super::card::Card;
 use super::exchange::Exchange;
 use super::modify::Waiting;
+use super::leftovers::Leftover;
 use super::prepared::Prepared;
 use super::view::JobView;
 use super::watch::Watchers;
@@ -33,6 +34,8 @@ pub(crate) struct Live {
     pub(crate) dirty: Dirty,
     /// A score that replaces the present one when nothing runs any more.
     pub(crate) modify: Option<Waiting>,
+    /// Queued: the job because of whose workspace it has to wait.
+    pub(crate) waits_for: Option<JobId>,
     /// The deadline that is in the timer index for this job.
     pub(crate) timer: Option<Mono>,
 }
@@ -45,7 +48,9 @@ pub(crate) enum Running {
     Adopted(Arc<Adopted>, Option<u32>),
     /// It is over; its lock is kept until the verdict is committed.
     Judging(Control, Option<Taken>),
-    /// Its guard is gone; what it left behind is being ended.
+    /// Its guard or its worker is gone; what it left behind is being ended.
+    Leftover(Box<Leftover>),
+    /// It is over and about to be reported.
     Sweeping(Option<Taken>),
 }
 
@@ -116,6 +121,7 @@ impl Live {
             cancel_waiters: Vec::new(),
             dirty,
             modify: None,
+            waits_for: None,
             timer: None,
         }
     }
@@ -193,6 +199,12 @@ impl Live {
         fallback.unwrap_or(&plan.instrument).config.kill_grace_seconds.is_none()
     }
 
+    /// Where the programs of its sheets work when it is not the workspace.
+    pub(crate) fn directory(&self) -> Option<std::path::PathBuf> {
+        let tree = self.exec.job().ledger.set_up.as_ref()?.worktree.as_ref()?;
+        Some(tree.path.as_str().into())
+    }
+
     /// The other sheets as a prompt may quote them; empty when the score does not quote any.
     pub(crate) fn context(&self) -> Vec<Arc<Sheet>> {
         if self.prepared.score.cross_sheet.is_some() { self.exec.sheets().to_vec() } else { Vec::new() }
@@ -207,7 +219,20 @@ impl Live {
             status: self.exec.status(),
             blocked: self.exec.blocked(now),
             modify: self.modify.as_ref().map(|waiting| Arc::clone(&waiting.config_path)),
+            waits_for: self.waits_for.clone(),
+            leftovers: self.leftovers(),
         }
+    }
+
+    /// Sheets that wait for the end of processes that cannot be ended.
+    fn leftovers(&self) -> Vec<(SheetNo, Vec<u32>)> {
+        let alive = |(attempt, running): (&AttemptNo, &Running)| match running {
+            Running::Leftover(left) if !left.alive.is_empty() => {
+                Some((self.sheet_of(*attempt)?, left.alive.clone()))
+            }
+            _ => None,
+        };
+        self.running.iter().filter_map(alive).collect()
     }
 
     /// Everything that the database does not have yet, in the order in which it must be written.

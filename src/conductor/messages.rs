@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::exec::{AttemptReport, Decision, Rerun};
-use crate::executor::{Found, Taken};
+use crate::executor::{Found, Leftovers, Taken};
 use crate::ids::{AttemptKey, JobId, SheetNo};
 use crate::rpc::{RpcError, params};
 use crate::store::StoredJob;
@@ -24,6 +24,8 @@ pub(crate) enum Event {
     Reported(AttemptKey, Box<AttemptReport>),
     /// An adopted attempt is over: its record, or none when its guard was killed.
     AdoptedOver(AttemptKey, Box<(Found, Taken)>),
+    /// The directory of an adopted attempt does not exist any more; this may still run.
+    AdoptedGone(AttemptKey, Leftovers),
     /// What an interrupted attempt left behind has been ended, but for these processes.
     Swept(AttemptKey, Vec<u32>),
     /// What attempts that somebody listens to have printed.
@@ -68,6 +70,8 @@ pub(crate) struct Submission {
     pub(crate) earlier: Option<Box<StoredJob>>,
     /// Said to the client when the job is accepted.
     pub(crate) remark: Option<String>,
+    /// What is doubtful about the score.
+    pub(crate) warnings: Vec<crate::score::Issue>,
 }
 
 /// A job to go on with.

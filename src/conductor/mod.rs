@@ -5,6 +5,8 @@
 //!
 //! Not for: what a job does next (`exec`), which sheet runs first (`sched`), processes (`executor`).
 
+mod backstop;
+mod begin;
 mod builder;
 mod card;
 mod clock;
@@ -14,6 +16,8 @@ mod core;
 mod dispatch;
 mod exchange;
 mod flush;
+mod instruments;
+mod leftovers;
 mod live;
 mod messages;
 mod modify;
@@ -26,7 +30,9 @@ mod shed;
 mod side;
 mod stop;
 mod view;
+mod waits;
 mod watch;
+mod workspaces;
 
 use std::thread::JoinHandle;
 use std::time::Duration;

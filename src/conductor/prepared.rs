@@ -43,12 +43,15 @@ pub(crate) struct Prepared {
     pub(crate) plan: Plan,
     pub(crate) spec: Arc<JobSpec>,
     pub(crate) workspace: PathBuf,
+    /// The same without links: what a job locks.
+    pub(crate) place: PathBuf,
     /// Profiles of all instruments and fallbacks that the plan names and that exist.
     pub(crate) profiles: BTreeMap<String, Arc<Profile>>,
 }
 
 impl Prepared {
-    /// Loads the score of a snapshot and expands it. Pure but for nothing: files were read before.
+    /// Loads the score of a snapshot and expands it. Asks the file system for the real name of
+    /// the workspace and nothing else: files were read before.
     ///
     /// # Errors
     /// All problems of the score.
@@ -56,6 +59,11 @@ impl Prepared {
         let loaded = score::load(&snapshot.source);
         let Some(score) = loaded.score else { return Err(loaded.issues) };
         let plan = plan::expand(&score, &snapshot.overrides)?;
+        Ok(Self::assemble(snapshot, score, plan, registry))
+    }
+
+    /// Puts together what was loaded and expanded before.
+    pub(crate) fn assemble(snapshot: Snapshot, score: Score, plan: Plan, registry: &Registry) -> Self {
         let mut profiles = BTreeMap::new();
         for sheet in &plan.sheets {
             for choice in std::iter::once(&sheet.instrument).chain(&sheet.fallbacks) {
@@ -68,7 +76,8 @@ impl Prepared {
         }
         let workspace = snapshot.overrides.workspace.clone().unwrap_or_else(|| score.workspace.clone());
         let spec = Arc::new(job_spec(&score, &plan, &snapshot, &profiles));
-        Ok(Self { snapshot, score, plan, spec, workspace, profiles })
+        let place = super::workspaces::real_path(&workspace);
+        Self { snapshot, score, plan, spec, workspace, place, profiles }
     }
 }
 

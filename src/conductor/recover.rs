@@ -14,6 +14,7 @@ use crate::exec::{AttemptRecord, AttemptReport, Evidence, Input, JobStatus, Outc
 use crate::executor::{self, Adopted, Found, Leftovers, Taken};
 use crate::guard::record::{BY_TERM, Exit};
 use crate::ids::{AttemptKey, JobId};
+use crate::sched::Registration;
 use crate::store::{StoredJob, Write};
 use crate::time::Now;
 use crate::worker::attempt::{Task, TaskKind, interrupted};
@@ -36,6 +37,7 @@ struct Tally {
 impl Core {
     /// Takes over what the database calls queued, running or paused.
     pub(super) fn recover(&mut self, now: Now, stored: Vec<StoredJob>, instruments: &mut Instruments) {
+        self.restore_instruments(now);
         let mut tally = Tally::default();
         let mut known = HashSet::new();
         for job in stored {
@@ -53,6 +55,7 @@ impl Core {
                 tally.adopted
             );
         }
+        self.sched.settle(now);
         self.tell_adopted_guards();
         self.view.recovering.store(self.sweeping > 0, Ordering::Release);
     }
@@ -88,7 +91,8 @@ impl Core {
             && live.exec.status() == JobStatus::Running
         {
             live.permit = Some(self.permits.acquire_over_limit());
-            self.sched.register(id.clone(), live.card.priority, live.card.submitted);
+            let registration = Registration::of(live.exec.spec(), live.card.priority, live.card.submitted);
+            self.sched.register(id.clone(), registration);
         }
         let mut orphaned = false;
         for record in &open {
@@ -126,6 +130,7 @@ impl Core {
         known.insert(dir.clone());
         let instrument = live.exec.instrument(record.sheet).clone();
         self.sched.adopted(id, record.sheet, &instrument);
+        self.watch_over(now, &key, now.wall.since(record.opened));
         let found = executor::examine(&dir, &record.token).unwrap_or_else(|error| {
             // Not knowing is no reason to start it a second time: its lock is tried until it answers.
             log::error!("attempt.unreadable attempt={key} error={:?}", error.to_string());
@@ -149,10 +154,17 @@ impl Core {
             }
             (Found::Over(exit), taken) => self.judge(now, &key, exit, taken),
             (Found::Interrupted(leftovers), taken) => {
-                self.sweep(&key, leftovers, taken);
+                self.sweep(&key, leftovers, taken, false);
                 true
             }
             (Found::NeverStarted, taken) => {
+                let leftovers = Leftovers::marked(&record.token);
+                if !dir.exists() && !leftovers.find().is_empty() {
+                    // Its directory was deleted while nobody looked, and it lives.
+                    log::error!("attempt.directory_gone attempt={key}");
+                    self.sweep(&key, leftovers, taken, false);
+                    return true;
+                }
                 let message = "the conductor stopped before it was started".to_owned();
                 let report =
                     AttemptReport { outcome: Outcome::NotStarted { message }, evidence: Evidence::default() };
@@ -211,6 +223,7 @@ impl Core {
             key: key.clone(),
             prepared: Arc::clone(&live.prepared),
             sheets: Vec::new(),
+            directory: live.directory(),
             permit: live.permit.clone(),
             control: control.clone(),
             kind: TaskKind::Judge { exit, instrument_index: live.instrument_index(key.sheet), token },
@@ -218,13 +231,6 @@ impl Core {
         self.place(key, Running::Judging(control, taken));
         self.hand_over(now, task);
         false
-    }
-
-    /// Ends what an interrupted attempt left behind, before anything else of its sheet starts.
-    fn sweep(&mut self, key: &AttemptKey, leftovers: Leftovers, taken: Option<Taken>) {
-        self.sweeping += 1;
-        self.place(key, Running::Sweeping(taken));
-        self.errand(Errand::Sweep(key.clone(), leftovers));
     }
 
     pub(super) fn place(&mut self, key: &AttemptKey, running: Running) {
@@ -253,7 +259,7 @@ impl Core {
     }
 
     /// An adopted attempt has let go of its lock.
-    pub(super) fn adopted_over(&mut self, now: Now, key: &AttemptKey, found: Found, taken: Taken) {
+    pub(super) fn adopted_over(&mut self, now: Now, key: &AttemptKey, found: Found, taken: Option<Taken>) {
         let Some(live) = self.jobs.get_mut(&key.job) else { return };
         if !matches!(live.running.get(&key.attempt), Some(Running::Adopted(..))) {
             return;
@@ -262,13 +268,13 @@ impl Core {
         self.adopted -= 1;
         self.tell_adopted_guards();
         let orphaned = match found {
-            Found::Over(exit) => self.judge(now, key, exit, Some(taken)),
+            Found::Over(exit) => self.judge(now, key, exit, taken),
             Found::Interrupted(leftovers) => {
-                self.sweep(key, leftovers, Some(taken));
+                self.sweep(key, leftovers, taken, false);
                 true
             }
             Found::NeverStarted => {
-                self.place(key, Running::Sweeping(Some(taken)));
+                self.place(key, Running::Sweeping(taken));
                 self.reported(now, key, Box::new(interrupted("its guard ended before it started anything")));
                 true
             }
@@ -281,14 +287,11 @@ impl Core {
         }
     }
 
-    /// What an interrupted attempt left behind is gone, or cannot be ended.
-    pub(super) fn swept(&mut self, now: Now, key: &AttemptKey, alive: &[u32]) {
-        self.sweeping = self.sweeping.saturating_sub(1);
-        self.view.recovering.store(self.sweeping > 0, Ordering::Release);
-        if !alive.is_empty() {
-            log::error!("attempt.leftovers_alive attempt={key} pids={alive:?}");
-        }
-        self.reported(now, key, Box::new(interrupted("its guard was killed")));
+    /// Somebody deleted the directory of an adopted attempt: there will be no record, so what runs of it
+    /// is of no use. Found by its token, it is ended.
+    pub(super) fn adopted_gone(&mut self, now: Now, key: &AttemptKey, leftovers: Leftovers) {
+        log::error!("attempt.directory_gone attempt={key}");
+        self.adopted_over(now, key, Found::Interrupted(leftovers), None);
     }
 }
 

@@ -22,6 +22,8 @@ pub(crate) enum Errand {
     TryAdopted(Vec<(AttemptKey, Arc<Adopted>)>),
     /// TERM to the guard of an adopted attempt.
     End(Arc<Adopted>),
+    /// KILL to the guard of an adopted attempt, which does not react.
+    Kill(Arc<Adopted>),
     /// End what an attempt without a record left behind.
     Sweep(AttemptKey, Leftovers),
     /// Read what attempts have printed since the last look.
@@ -38,6 +40,9 @@ pub(crate) fn run(events: &Sender<Event>, errand: Errand) {
                 match adopted.try_over() {
                     Ok(Some(over)) => report(events, Event::AdoptedOver(key, Box::new(over))),
                     Ok(None) => (),
+                    Err(_) if adopted.is_gone() => {
+                        report(events, Event::AdoptedGone(key, adopted.leftovers()));
+                    }
                     Err(error) => {
                         log::warn!("attempt.lock_unreadable attempt={key} error={:?}", error.to_string());
                     }
@@ -46,6 +51,10 @@ pub(crate) fn run(events: &Sender<Event>, errand: Errand) {
         }
         Errand::End(adopted) => {
             end_adopted(&adopted);
+        }
+        Errand::Kill(adopted) => {
+            // Its lock is free then, which the next look at it finds.
+            _ = adopted.kill();
         }
         Errand::Sweep(key, leftovers) => {
             let alive = leftovers.end();

@@ -8,6 +8,7 @@ use crate::ids::JobId;
 use crate::time::Now;
 
 use super::core::{Core, Stopping, Timer};
+use super::live::Running;
 
 /// How long ended attempts may take to be recorded before the thread returns without them; their
 /// guards finish the work and the next start reads their records.
@@ -68,7 +69,9 @@ impl Core {
         if stopping.give_up.is_some_and(|due| due <= self.clock.now().mono) {
             return true;
         }
-        let at_rest = |live: &super::live::Live| live.running.is_empty() && live.dirty.is_clean();
+        // What cannot be ended is found again by the next start.
+        let over = |running: &Running| matches!(running, Running::Leftover(left) if !left.alive.is_empty());
+        let at_rest = |live: &super::live::Live| live.running.values().all(over) && live.dirty.is_clean();
         self.jobs.values().all(at_rest)
     }
 

@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::exec::{Blocked, JobSpec, JobState, JobStatus, Sheet};
-use crate::ids::JobId;
-use crate::sched::LimitRecord;
+use crate::ids::{JobId, SheetNo};
+use crate::sched::{LimitRecord, Standing};
 use crate::time::Wall;
 
 use super::card::Card;
@@ -27,6 +27,10 @@ pub(crate) struct JobView {
     pub(crate) blocked: Option<Blocked>,
     /// A score that takes over when nothing of it runs any more.
     pub(crate) modify: Option<Arc<str>>,
+    /// Queued: the job because of whose workspace it has to wait.
+    pub(crate) waits_for: Option<JobId>,
+    /// Sheets that wait for the end of these processes, left by an attempt.
+    pub(crate) leftovers: Vec<(SheetNo, Vec<u32>)>,
 }
 
 /// An ended job that is still remembered without asking the database.
@@ -56,6 +60,8 @@ pub(crate) struct View {
     adopted_guards: RwLock<Vec<u32>>,
     /// What holds instruments back.
     limits: RwLock<Arc<LimitsView>>,
+    /// How instruments stand.
+    standing: RwLock<Arc<Standing>>,
 }
 
 /// Rate limits as they were at the end of a turn.
@@ -131,6 +137,14 @@ impl View {
 
     pub(crate) fn set_limits(&self, limits: LimitsView) {
         *self.limits.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(limits);
+    }
+
+    pub(crate) fn standing(&self) -> Arc<Standing> {
+        Arc::clone(&self.standing.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn set_standing(&self, standing: Standing) {
+        *self.standing.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(standing);
     }
 
     pub(crate) fn adopted_guards(&self) -> Vec<u32> {

@@ -55,7 +55,9 @@ impl Execution {
         evidence: &Arc<Evidence>,
         out: &mut Out,
     ) {
-        if !matches!(end.outcome, AttemptEnd::NotStarted | AttemptEnd::Skipped) {
+        // No program ran: nothing was spent, and there is nothing to list.
+        let ran = !matches!(end.outcome, AttemptEnd::NotStarted | AttemptEnd::Skipped);
+        if ran {
             self.account(now, num, evidence, out);
         }
         let instrument = self.instrument(num).clone();
@@ -69,7 +71,7 @@ impl Execution {
             (&mut ledger.input_tokens, evidence.input_tokens),
             (&mut ledger.output_tokens, evidence.output_tokens),
         ] {
-            if let Some(seen) = seen {
+            if let Some(seen) = seen.filter(|_| ran) {
                 *total = Some(total.unwrap_or(0).saturating_add(seen));
             }
         }
@@ -84,7 +86,7 @@ impl Execution {
             };
             push_bounded(&mut ledger.errors, entry, MAX_HISTORY);
         }
-        if !matches!(end.outcome, AttemptEnd::NotStarted | AttemptEnd::Skipped) {
+        if ran {
             let summary = AttemptSummary {
                 attempt: active.attempt,
                 mode: ledger.mode,

@@ -20,6 +20,7 @@ mod command;
 mod condition;
 mod dispatch;
 mod event;
+mod evidence;
 mod exhaust;
 mod finish;
 mod index;
@@ -31,6 +32,7 @@ mod restore;
 mod retry;
 mod settle;
 mod sheet;
+mod spec;
 #[cfg(test)]
 mod tests;
 mod types;
@@ -45,12 +47,16 @@ use crate::time::{Deadline, Mono, Now};
 use index::Index;
 use out::Out;
 
+pub(crate) use account::dollars;
+pub(crate) use ask::OPTIONS;
+pub use evidence::*;
 pub use index::Counts;
 pub use job::{AtCheckpoint, Ending, Finishing, JobLedger, JobState, Recovery, Remark, Spent};
 pub use sheet::{
     AttemptEnd, AttemptSummary, ErrorEntry, EscalationEntry, FallbackEntry, Ledger, MAX_ATTEMPTS_KEPT,
     MAX_HISTORY, OutcomeCategory, Seen, Sheet,
 };
+pub use spec::*;
 pub use types::*;
 
 /// One job. See the module.

@@ -1,9 +1,16 @@
 #![allow(clippy::unwrap_used)]
 
+mod around;
 mod budgets;
 mod commands;
+mod invariants_attempts;
+mod invariants_cost;
+mod invariants_endings;
+mod invariants_exhaustion;
+mod invariants_pauses;
 mod properties;
 mod recovery;
+mod skips;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -133,6 +140,33 @@ impl World {
         self.step(Input::AttemptEnded { sheet: num, attempt, report })
     }
 
+    /// The report of the running attempt of a sheet, with what was seen of it.
+    fn end_with(&mut self, sheet: u32, outcome: Outcome, evidence: Evidence) -> Vec<Effect> {
+        let running = self.exec.active().find(|&(num, _)| num == SheetNo(sheet));
+        let (num, attempt) = running.expect("the sheet runs");
+        let report = Box::new(AttemptReport { outcome, evidence });
+        self.step(Input::AttemptEnded { sheet: num, attempt, report })
+    }
+
+    /// Dispatch and report, with what was seen of it.
+    fn run_with(&mut self, sheet: u32, outcome: Outcome, evidence: Evidence) -> Vec<Effect> {
+        let effects = self.dispatch(sheet);
+        assert!(order(&effects).is_some(), "{sheet} is not runnable: {}", self.line());
+        self.end_with(sheet, outcome, evidence)
+    }
+
+    fn decide(&mut self, sheet: u32, decision: Decision) -> Vec<Effect> {
+        self.step(Input::Decide { sheet: SheetNo(sheet), decision, prompt: None, note: None })
+    }
+
+    fn state(&self, sheet: u32) -> &'static str {
+        self.exec.sheet(SheetNo(sheet)).unwrap().state.as_str()
+    }
+
+    fn flags(&self) -> Vec<&'static str> {
+        self.exec.job().pause_flags.iter().map(|flag| flag.as_str()).collect()
+    }
+
     /// Dispatch and report.
     fn run(&mut self, sheet: u32, outcome: Outcome) -> Vec<Effect> {
         let effects = self.dispatch(sheet);
@@ -167,6 +201,28 @@ impl World {
         let exec = Execution::restore(Arc::clone(self.exec.spec()), job, sheets.collect(), now);
         Self { exec, now, attempts: self.attempts, permits: self.permits }
     }
+}
+
+/// The order that a step has given.
+fn order(effects: &[Effect]) -> Option<&Order> {
+    effects.iter().find_map(|effect| if let Effect::Run(order) = effect { Some(order) } else { None })
+}
+
+/// What a program leaves that has cost so many micro-dollars.
+fn cost(micro: u64) -> Evidence {
+    Evidence {
+        cost_micro: Some(micro),
+        cost_confidence: 1.0,
+        input_tokens: Some(100),
+        output_tokens: Some(10),
+        ..Evidence::default()
+    }
+}
+
+/// What is seen when a remedy has changed something.
+fn mended() -> Evidence {
+    let remedy = Remedy { name: "create_missing_workspace".to_owned(), applied: true, ..Remedy::default() };
+    Evidence { remedies: vec![remedy], ..Evidence::default() }
 }
 
 fn ran(passed: u32, executed: u32) -> Outcome {

@@ -57,6 +57,12 @@ impl Control {
         self.state().asked > 0
     }
 
+    /// Whether anybody else has it: a worker that still runs the attempt.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        Arc::strong_count(&self.0) > 1
+    }
+
     /// A guard was started. What was asked for meanwhile reaches it now.
     pub(super) fn attach(&self, guard: Pid) {
         let mut state = self.state();

@@ -3,6 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
@@ -65,7 +66,7 @@ pub fn examine(dir: &Path, token: &Token) -> io::Result<(Found, Option<Taken>)> 
         return Ok((Found::NeverStarted, None));
     }
     let Some(taken) = Taken::try_take(dir)? else {
-        return Ok((Found::Held(Adopted { dir: dir.to_owned(), token: token.clone() }), None));
+        return Ok((Found::Held(Adopted::unseen(dir, token)), None));
     };
     let record = match read_record(dir) {
         Err(error) if error.kind() == io::ErrorKind::InvalidData => {
@@ -123,6 +124,8 @@ pub(super) fn settle(dir: &Path, record: &Record) {
 pub struct Adopted {
     dir: PathBuf,
     token: Token,
+    /// What its lock said, once it had said everything.
+    seen: OnceLock<LockLines>,
 }
 
 impl Adopted {
@@ -130,7 +133,7 @@ impl Adopted {
     /// alive: [`Self::try_over`] tells when it can be read.
     #[must_use]
     pub fn unseen(dir: &Path, token: &Token) -> Self {
-        Self { dir: dir.to_owned(), token: token.clone() }
+        Self { dir: dir.to_owned(), token: token.clone(), seen: OnceLock::new() }
     }
 
     /// Directory of the attempt.
@@ -162,6 +165,19 @@ impl Adopted {
         }
     }
 
+    /// Whether its directory was deleted, or is another attempt's by now: [`Self::try_over`] can never
+    /// succeed again.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        read_token(&self.dir).is_ok_and(|found| found.as_ref() != Some(&self.token))
+    }
+
+    /// How to recognise what runs of it, without its directory.
+    #[must_use]
+    pub fn leftovers(&self) -> Leftovers {
+        Leftovers::new(&self.token, self.seen.get().cloned().unwrap_or_default())
+    }
+
     /// Asks for the end, as [`super::Control::cancel`] does: again skips the grace. `false`: there
     /// was nobody to ask, because the guard has just ended or has not written its line yet; ask
     /// again while [`Self::try_over`] says that it lives.
@@ -181,6 +197,11 @@ impl Adopted {
     }
 
     fn lines(&self) -> LockLines {
-        LockLines::read(&self.dir).unwrap_or_default()
+        let lines = LockLines::read(&self.dir).unwrap_or_default();
+        if lines.child.is_some() {
+            // Somebody else may have kept the same lines just before.
+            _ = self.seen.set(lines.clone());
+        }
+        lines
     }
 }

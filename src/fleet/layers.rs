@@ -1,26 +1,36 @@
 //! From groups and what they wait for to layers; what cannot be arranged is reported.
 
 use super::{Group, Member};
-use crate::score::decode::{At, Fields};
+use crate::score::decode::{At, Fields, nearest};
 
 /// Reports groups that wait for a group that nobody declared.
-pub(super) fn undefined(at: &At<'_>, groups: &[Group]) {
+pub(super) fn undefined(places: &[At<'_>], groups: &[Group]) {
     let names: Vec<&str> = groups.iter().map(|group| group.name.as_str()).collect();
-    for group in groups {
+    for (at, group) in places.iter().zip(groups) {
         for wanted in &group.depends_on {
             if !names.contains(&wanted.as_str()) {
-                at.error(format!(
+                let message = format!(
                     "Group '{}' depends on undefined group '{wanted}'. Defined groups: [{}]",
                     group.name,
                     names.join(", ")
-                ));
+                );
+                let hint = match nearest(wanted, names.iter().copied()) {
+                    Some(near) => format!("did you mean '{near}'?"),
+                    None => format!("declare it below `groups:`, as in `{wanted}: {{}}`, or remove it here"),
+                };
+                at.error_hint(message, hint);
             }
         }
     }
 }
 
 /// Members by layer; layers without members are left out. `None` after reporting a circle.
-pub(super) fn arrange(f: &Fields<'_>, members: &[Member], groups: &[Group]) -> Option<Vec<Vec<usize>>> {
+pub(super) fn arrange(
+    f: &Fields<'_>,
+    places: &[At<'_>],
+    members: &[Member],
+    groups: &[Group],
+) -> Option<Vec<Vec<usize>>> {
     let index = |name: &str| groups.iter().position(|group| group.name == name);
     let needs: Vec<Vec<usize>> =
         groups.iter().map(|group| group.depends_on.iter().filter_map(|name| index(name)).collect()).collect();
@@ -46,7 +56,7 @@ pub(super) fn arrange(f: &Fields<'_>, members: &[Member], groups: &[Group]) -> O
     }
     if let Some(stuck) = on_a_circle(&needs, &depth) {
         let name = &groups[stuck].name;
-        f.peek("groups").unwrap_or_else(|| f.at.clone()).error_hint(
+        places.get(stuck).unwrap_or(&f.at).error_hint(
             format!("Circular dependency detected involving group '{name}'"),
             "a group cannot wait for itself, not even through others; remove one of the 'depends_on'",
         );

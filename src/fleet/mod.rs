@@ -109,14 +109,18 @@ fn decode(f: &mut Fields<'_>, base: &Path) -> Option<Fleet> {
     let scores = f.required("scores");
     let mut members = scores.as_ref().and_then(|at| decode_members(at, base)).unwrap_or_default();
     let mut groups = Vec::new();
+    let mut places = Vec::new();
     if let Some(at) = f.present("groups") {
-        let read = at.named(|name, at| group(name, at)).unwrap_or_default();
-        groups = read.into_iter().map(|(_, group)| group).collect();
-        layers::undefined(&at, &groups);
+        let read = at.named(|name, at| Some((at.clone(), group(name, at)?))).unwrap_or_default();
+        for (_, (at, group)) in read {
+            places.push(at);
+            groups.push(group);
+        }
+        layers::undefined(&places, &groups);
     }
     members::name_jobs(&mut members);
     undeclared(f, &members, &mut groups);
-    let layers = layers::arrange(f, &members, &groups)?;
+    let layers = layers::arrange(f, &places, &members, &groups)?;
     Some(Fleet { name: name?, members, groups, layers })
 }
 

@@ -61,9 +61,9 @@ fn what_is_wrong_is_said() {
     check_error(&with("groups: {a: {after: [b]}}"), "groups.a.after: Extra inputs are not permitted");
     check_error(
         &with("groups: {a: {depends_on: [b]}}"),
-        "groups: Group 'a' depends on undefined group 'b'. Defined groups: [a]",
+        "groups.a: Group 'a' depends on undefined group 'b'. Defined groups: [a]",
     );
-    let circle = "groups: Circular dependency detected involving group 'a'";
+    let circle = "groups.a: Circular dependency detected involving group 'a'";
     check_error(&with("groups: {a: {depends_on: [a]}}"), circle);
     check_error(
         &with("groups: {behind: {depends_on: [a]}, a: {depends_on: [b]}, b: {depends_on: [a]}}"),

@@ -1,16 +1,18 @@
 //! What an instrument said: its result, its error message, its tokens. Reads the output file, within fixed limits.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
 use serde_json::Value;
 
+use super::lines::Lines;
 use super::path::DotPath;
 use super::profile::{Format, Output, Profile};
+use super::usage;
+use crate::cost::Reported;
 use crate::file;
 
-/// Longer lines of a jsonl stream are not parsed.
-const MAX_LINE: usize = 1024 * 1024;
 /// A larger JSON document is read as text.
 const MAX_JSON: u64 = 16 * 1024 * 1024;
 /// Longest result kept.
@@ -25,10 +27,10 @@ pub struct Extracted {
     pub result: String,
     /// The message of a failure.
     pub error: Option<String>,
-    /// Tokens read.
-    pub input_tokens: Option<u64>,
-    /// Tokens written.
-    pub output_tokens: Option<u64>,
+    /// The output says that the run failed, whatever the exit code says.
+    pub marked: bool,
+    /// Tokens and cost, as far as the program reports them.
+    pub usage: Reported,
     /// stdout had the shape that the profile promises; always false for plain text.
     pub structured: bool,
     /// An event that reports a rate limit, as JSON text.
@@ -37,7 +39,8 @@ pub struct Extracted {
     pub warnings: Vec<String>,
 }
 
-/// Reads the output of an ended program. `text` forces plain text (the score asks for `output_format: text`).
+/// Reads the output of an ended program. `text` forces plain text (the score asks for `output_format: text`);
+/// `success` is what its exit code says.
 #[must_use]
 pub fn extract(profile: &Profile, text: bool, success: bool, stdout: &Path) -> Extracted {
     let format = if text { Format::Text } else { profile.output.format };
@@ -83,22 +86,18 @@ fn json(output: &Output, success: bool, stdout: &Path) -> Extracted {
             if bytes.is_empty() { Vec::new() } else { vec!["stdout is not JSON: read as text".to_owned()] };
         return Extracted { result: lossy(bytes), warnings, ..Extracted::default() };
     };
-    let mut found = Extracted { structured: true, ..Extracted::default() };
-    found.result = match output.result_path.as_ref().map(|path| path.first(&root)) {
+    let marked = match &output.error_marker {
+        Some(marker) => marker_of(marker, &root) == Some(true),
+        None => is_error(&root),
+    };
+    let error = error_of(output, &root, marked).filter(|_| marked || !success);
+    let usage = usage::of_document(output, &root);
+    let result = match output.result_path.as_ref().map(|path| path.first(&root)) {
         Some(Some(value)) => as_text(value),
         // Nothing to look for, or not there: the document itself.
         Some(None) | None => lossy(bytes),
     };
-    if !success {
-        found.error = error_of(output, &root);
-    }
-    let tokens = |path: &Option<DotPath>| {
-        let counts: Vec<u64> = path.as_ref()?.all(&root).into_iter().filter_map(count).collect();
-        if output.aggregate_tokens { total(&counts) } else { counts.first().copied() }
-    };
-    found.input_tokens = tokens(&output.input_tokens_path);
-    found.output_tokens = tokens(&output.output_tokens_path);
-    found
+    Extracted { result, error, marked, usage, structured: true, ..Extracted::default() }
 }
 
 /// All of stdout, or what follows a banner: the last start of a line from which an object can be read.
@@ -119,64 +118,101 @@ fn document(bytes: &[u8]) -> Option<Value> {
     })
 }
 
+/// What Claude Code and its relatives write into a result that is none.
+fn is_error(root: &Value) -> bool {
+    root.get("is_error") == Some(&Value::Bool(true))
+}
+
+/// Whether all pairs of a marker hold; `None` when the value has not all of its keys, or the marker none.
+fn marker_of(marker: &BTreeMap<DotPath, Value>, root: &Value) -> Option<bool> {
+    let found: Option<Vec<bool>> =
+        marker.iter().map(|(path, wanted)| path.first(root).map(|value| same(value, wanted))).collect();
+    found.filter(|found| !found.is_empty()).map(|found| found.into_iter().all(|holds| holds))
+}
+
 /// The error message; a result that is marked as an error counts as one.
-fn error_of(output: &Output, root: &Value) -> Option<String> {
+fn error_of(output: &Output, root: &Value, marked: bool) -> Option<String> {
     if let Some(value) = output.error_path.as_ref().and_then(|path| path.first(root)) {
         return Some(as_text(value));
     }
-    let marked = root.get("is_error") == Some(&Value::Bool(true));
-    output.result_path.as_ref().filter(|_| marked)?.first(root).map(as_text)
+    output.result_path.as_ref().filter(|_| marked || is_error(root))?.first(root).map(as_text)
+}
+
+/// What the lines of a stream have said so far.
+#[derive(Default)]
+struct Stream {
+    found: Extracted,
+    /// The last message of a failure, which counts when there was one.
+    error: Option<String>,
+    results: Vec<String>,
+    size: usize,
+}
+
+impl Stream {
+    fn line(&mut self, output: &Output, line: &[u8]) {
+        let Ok(event) = serde_json::from_slice::<Value>(line) else { return };
+        if !event.is_object() {
+            return;
+        }
+        self.found.structured = true;
+        let completion =
+            is_event(&event, output.completion_event_type.as_deref(), &output.completion_event_filter);
+        if completion {
+            self.result(output, &event);
+        }
+        let marked = match &output.error_marker {
+            Some(marker) => marker_of(marker, &event),
+            None => (completion && output.completion_event_type.is_some()).then(|| is_error(&event)),
+        };
+        // The last event that says anything about it decides: a stream may fail and go on.
+        self.found.marked = marked.unwrap_or(self.found.marked);
+        if let Some(error) = error_of(output, &event, marked == Some(true)) {
+            self.error = Some(error);
+        }
+        if let Some(kind) = output.rate_limit_event_type.as_deref()
+            && is_event(&event, Some(kind), &output.rate_limit_event_filter)
+        {
+            let text = event.to_string();
+            self.found.rate_limit_event = Some(crate::util::text::head_bytes(&text, 4096).to_owned());
+        }
+        usage::add(&mut self.found.usage, output, &event);
+    }
+
+    fn result(&mut self, output: &Output, event: &Value) {
+        let text = match &output.result_path {
+            Some(path) => path.first(event).map(as_text),
+            None => Some(event.to_string()),
+        };
+        if let Some(text) = text.filter(|_| self.size < MAX_RESULT) {
+            self.size = if output.collect { self.size + text.len() } else { 0 };
+            if !output.collect {
+                self.results.clear();
+            }
+            self.results.push(text);
+        }
+    }
 }
 
 fn jsonl(output: &Output, success: bool, stdout: &Path) -> Extracted {
-    let mut found = Extracted::default();
-    let mut dropped = 0u64;
-    let mut results: Vec<String> = Vec::new();
-    let mut size = 0;
+    let mut stream = Stream::default();
+    let mut lines = Lines::default();
     if let Ok(file) = file::open(stdout) {
-        each_line(BufReader::with_capacity(64 * 1024, file), &mut dropped, |line| {
-            let Ok(event) = serde_json::from_slice::<Value>(line) else { return };
-            if !event.is_object() {
-                return;
+        let mut from = BufReader::with_capacity(64 * 1024, file);
+        // What was read before an error is what there is.
+        while let Ok(piece) = from.fill_buf() {
+            if piece.is_empty() {
+                break;
             }
-            found.structured = true;
-            if is_event(&event, output.completion_event_type.as_deref(), &output.completion_event_filter) {
-                let text = match &output.result_path {
-                    Some(path) => path.first(&event).map(as_text),
-                    None => Some(event.to_string()),
-                };
-                if let Some(text) = text.filter(|_| size < MAX_RESULT) {
-                    size = if output.collect { size + text.len() } else { 0 };
-                    if !output.collect {
-                        results.clear();
-                    }
-                    results.push(text);
-                }
-            }
-            if !success && let Some(error) = error_of(output, &event) {
-                found.error = Some(error);
-            }
-            if let Some(kind) = output.rate_limit_event_type.as_deref()
-                && is_event(&event, Some(kind), &output.rate_limit_event_filter)
-            {
-                found.rate_limit_event =
-                    Some(crate::util::text::head_bytes(&event.to_string(), 4096).to_owned());
-            }
-            add_tokens(
-                &mut found.input_tokens,
-                output.input_tokens_path.as_ref(),
-                &event,
-                output.aggregate_tokens,
-            );
-            add_tokens(
-                &mut found.output_tokens,
-                output.output_tokens_path.as_ref(),
-                &event,
-                output.aggregate_tokens,
-            );
-        });
+            lines.feed(piece, |line| stream.line(output, line));
+            let used = piece.len();
+            from.consume(used);
+        }
+        lines.finish(|line| stream.line(output, line));
     }
-    if dropped > 0 {
+    let Stream { mut found, error, results, .. } = stream;
+    found.error = error.filter(|_| found.marked || !success);
+    if lines.dropped > 0 {
+        let dropped = lines.dropped;
         found.warnings.push(format!("{dropped} lines of stdout are longer than 1 MiB and were not parsed"));
     }
     found.result = match results.is_empty() {
@@ -191,7 +227,7 @@ fn jsonl(output: &Output, success: bool, stdout: &Path) -> Extracted {
     found
 }
 
-fn is_event(event: &Value, kind: Option<&str>, filter: &std::collections::BTreeMap<DotPath, Value>) -> bool {
+fn is_event(event: &Value, kind: Option<&str>, filter: &BTreeMap<DotPath, Value>) -> bool {
     let typed = kind.is_none_or(|kind| event.get("type").and_then(Value::as_str) == Some(kind));
     typed && filter.iter().all(|(path, wanted)| path.first(event).is_some_and(|value| same(value, wanted)))
 }
@@ -204,65 +240,7 @@ fn same(value: &Value, wanted: &Value) -> bool {
     }
 }
 
-fn add_tokens(sum: &mut Option<u64>, path: Option<&DotPath>, event: &Value, aggregate: bool) {
-    let Some(path) = path else { return };
-    let counts: Vec<u64> = path.all(event).into_iter().filter_map(count).collect();
-    let here = if aggregate { total(&counts) } else { counts.first().copied() };
-    if let Some(here) = here {
-        *sum = Some(if aggregate { sum.unwrap_or(0).saturating_add(here) } else { here });
-    }
-}
-
-fn total(counts: &[u64]) -> Option<u64> {
-    (!counts.is_empty()).then(|| counts.iter().fold(0u64, |sum, count| sum.saturating_add(*count)))
-}
-
-/// A number of tokens; negative, endless or absurd ones are ignored.
-fn count(value: &Value) -> Option<u64> {
-    let number = value.as_f64().filter(|number| (0.0..=1e12).contains(number))?;
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and 10^12")]
-    let whole = number as u64;
-    Some(whole)
-}
-
 fn as_text(value: &Value) -> String {
     let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     crate::util::text::head_bytes(&text, MAX_RESULT).to_owned()
-}
-
-/// Calls `line` for every line that is not longer than [`MAX_LINE`]; counts the others.
-fn each_line(mut from: impl BufRead, dropped: &mut u64, mut line: impl FnMut(&[u8])) {
-    let mut kept: Vec<u8> = Vec::new();
-    let mut too_long = false;
-    // What was read before an error is what there is.
-    while let Ok(chunk) = from.fill_buf() {
-        if chunk.is_empty() {
-            break;
-        }
-        let end = memchr::memchr(b'\n', chunk);
-        let part = &chunk[..end.unwrap_or(chunk.len())];
-        if kept.len() + part.len() > MAX_LINE {
-            too_long = true;
-            kept.clear();
-        }
-        if !too_long {
-            kept.extend_from_slice(part);
-        }
-        let used = part.len() + usize::from(end.is_some());
-        from.consume(used);
-        if end.is_some() {
-            if too_long {
-                *dropped += 1;
-            } else {
-                line(&kept);
-            }
-            kept.clear();
-            too_long = false;
-        }
-    }
-    if too_long {
-        *dropped += 1;
-    } else if !kept.is_empty() {
-        line(&kept);
-    }
 }

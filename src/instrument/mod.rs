@@ -8,17 +8,21 @@
 mod command;
 pub mod environment;
 mod extract;
+mod lines;
+mod meter;
 mod path;
 mod profile;
 mod registry;
 #[cfg(test)]
 mod tests;
+mod usage;
 
 pub use command::{
     Call, CommandError, Invocation, MAX_ARGUMENT, Settings, StdinSource, command, find_program, shown,
 };
 pub use environment::Environment;
 pub use extract::{Extracted, extract};
+pub use meter::Meter;
 pub use path::DotPath;
 pub use profile::{Command, Format, Model, Output, Profile};
 pub use registry::{Registry, Warning};

@@ -174,6 +174,11 @@ pub struct Output {
     /// Message of a failure.
     #[serde(default)]
     pub error_path: Option<DotPath>,
+    /// What holds for output that reports a failure, whatever the exit code says: in json for the document, in
+    /// jsonl for the last event that has all these paths. `None` = `is_error: true`, in jsonl of the event that
+    /// carries the result; empty = never.
+    #[serde(default)]
+    pub error_marker: Option<BTreeMap<DotPath, serde_json::Value>>,
     /// jsonl: `type` of the event that carries the result.
     #[serde(default)]
     pub completion_event_type: Option<String>,
@@ -189,6 +194,12 @@ pub struct Output {
     /// Tokens written.
     #[serde(default)]
     pub output_tokens_path: Option<DotPath>,
+    /// Tokens read and written together, for programs that do not tell them apart.
+    #[serde(default)]
+    pub total_tokens_path: Option<DotPath>,
+    /// What the run cost by the program's own account, in US dollars.
+    #[serde(default)]
+    pub cost_path: Option<DotPath>,
     /// Sum all matches instead of taking the first (json) or last (jsonl).
     #[serde(default)]
     pub aggregate_tokens: bool,

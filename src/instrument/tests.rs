@@ -208,18 +208,18 @@ fn read(name: &str, success: bool, stdout: &str) -> Extracted {
 fn json_results() {
     let good = r#"{"result": "done", "usage": {"input_tokens": 5, "output_tokens": 7.9}}"#;
     let found = read("claude-code", true, good);
-    assert_eq!((found.result.as_str(), found.input_tokens, found.output_tokens), ("done", Some(5), Some(7)));
+    assert_eq!((found.result.as_str(), found.usage.input, found.usage.output), ("done", Some(5), Some(7)));
     assert!(found.structured && found.warnings.is_empty());
     assert_eq!(read("claude-code", true, &format!("Welcome {{\nhint\n{good}\nbye\n")).result, "done");
     assert_eq!(read("claude-code", true, "Banner\n{\n  \"result\": {\"a\": 1}\n}\n").result, r#"{"a":1}"#);
     let failed = read("claude-code", false, r#"{"error": {"message": "no"}, "usage": {"input_tokens": -1}}"#);
-    assert_eq!((failed.error.as_deref(), failed.input_tokens), (Some("no"), None));
+    assert_eq!((failed.error.as_deref(), failed.usage.input), (Some("no"), None));
     let limit = read("claude-code", false, r#"{"is_error": true, "result": "You've hit your limit"}"#);
     assert_eq!(limit.error.as_deref(), Some("You've hit your limit"));
     let text = read("claude-code", true, "plain");
     assert_eq!((text.result.as_str(), text.structured, text.warnings.len()), ("plain", false, 1));
     let gemini = r#"{"response": "r", "stats": {"models": {"a": {"tokens": {"prompt": 1}}, "b": {"tokens": {"prompt": 2}}}}}"#;
-    assert_eq!(read("gemini-cli", true, gemini).input_tokens, Some(3));
+    assert_eq!(read("gemini-cli", true, gemini).usage.input, Some(3));
 }
 
 #[test]
@@ -236,7 +236,7 @@ fn jsonl_results() {
         r#"{"type":"turn.completed","usage":{"input_tokens":3}}"#,
     );
     let found = read("codex-cli", true, codex);
-    assert_eq!((found.result.as_str(), found.input_tokens), ("two", Some(5)));
+    assert_eq!((found.result.as_str(), found.usage.input), ("two", Some(5)));
     let open =
         "{\"type\":\"text\",\"part\":{\"text\":\"a\"}}\n{\"type\":\"text\",\"part\":{\"text\":\"b\"}}\n";
     assert_eq!(read("opencode", true, open).result, "ab");

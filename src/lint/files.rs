@@ -155,10 +155,16 @@ fn skills(subject: &Subject<'_>, report: &mut Report) {
         subject.score.techniques.iter().filter(|(_, technique)| technique.kind == "skill")
     {
         let Some(text) = technique.config.get("path").and_then(|path| path.as_str()) else { continue };
-        if !resolve(&subject.score.base, text).exists() {
+        let home = text.strip_prefix("~/").zip(std::env::home_dir()).map(|(below, home)| home.join(below));
+        let places = home.map_or_else(
+            || vec![resolve(&subject.plan.workspace, text), resolve(&subject.score.base, text)],
+            |path| vec![path],
+        );
+        if !places.iter().any(|path| path.exists()) {
             let message = format!("Skill technique '{name}' references '{text}' which does not exist");
             let path = format!("techniques.{name}.config.path");
-            let hint = "create it or correct the path; it is relative to the score file";
+            let hint =
+                "create it or correct the path; it is relative to the workspace, then to the score file";
             report.add(subject, Issue::warning("V301", &path, message).hint(hint));
         }
     }

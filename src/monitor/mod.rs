@@ -11,13 +11,13 @@
 //! - When it ends while somebody still holds a [`Gauge`], whether stopped or broken, the reading is
 //!   degraded (broken) or grows stale (stopped), and nothing that reads it starts work.
 
+mod reading;
 mod sample;
 mod thread;
 
 #[cfg(test)]
 mod tests;
 
-use std::sync::{Arc, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use std::{fmt, io};
@@ -89,7 +89,7 @@ pub struct Monitor {
 /// Reads the pressure from any thread. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Gauge {
-    reading: Arc<RwLock<Pressure>>,
+    reading: reading::Reading,
     commands: Sender<Command>,
 }
 
@@ -112,8 +112,8 @@ impl Monitor {
         let (stop, stopped) = bounded::<()>(0);
         // Unbounded: each request worker has at most one probe under way, and settings change by hand.
         let (commands, incoming) = unbounded();
-        let reading = Arc::new(RwLock::new(Pressure::unknown(settings.limits, settings.interval)));
-        let mut watch = thread::Watch::new(settings, inputs, Arc::clone(&reading));
+        let reading = reading::Reading::new(Pressure::unknown(settings.limits, settings.interval));
+        let mut watch = thread::Watch::new(settings, inputs, reading.clone());
         watch.check(thread::Reason::Schedule);
         let thread = std::thread::Builder::new()
             .name("mz-monitor".into())
@@ -155,7 +155,7 @@ impl Gauge {
     /// The last reading as it is. Use [`Pressure::at`] to see whether it still counts.
     #[must_use]
     pub fn last(&self) -> Pressure {
-        *self.reading.read().unwrap_or_else(PoisonError::into_inner)
+        self.reading.get()
     }
 
     /// A reading that is at most a second old; asks the monitor for it and waits up to two seconds.

@@ -1,10 +1,10 @@
 //! The loop of the monitor thread.
 
-use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, TrySendError, at, select};
 
+use super::reading::Reading;
 use super::sample::Sampler;
 use super::{Command, FRESH, Inputs, Settings};
 use crate::pressure::{CRITICAL_PERCENT, Checks, Level, Pressure, Sample, WARNING_PERCENT};
@@ -13,7 +13,7 @@ use crate::time::Mono;
 pub(super) struct Watch {
     settings: Settings,
     inputs: Inputs,
-    reading: Arc<RwLock<Pressure>>,
+    reading: Reading,
     sampler: Sampler,
     checks: Checks,
     /// Level, degradation and readiness that were last told.
@@ -53,7 +53,7 @@ impl Band {
 }
 
 impl Watch {
-    pub(super) fn new(settings: Settings, inputs: Inputs, reading: Arc<RwLock<Pressure>>) -> Self {
+    pub(super) fn new(settings: Settings, inputs: Inputs, reading: Reading) -> Self {
         Self {
             settings,
             inputs,
@@ -109,7 +109,7 @@ impl Watch {
     }
 
     fn fresh(&mut self) -> Pressure {
-        let last = *self.reading.read().unwrap_or_else(PoisonError::into_inner);
+        let last = self.reading.get();
         let now = (self.inputs.clock)();
         if last.taken.is_some_and(|taken| now.since(taken) < FRESH) {
             return last;
@@ -139,7 +139,7 @@ impl Watch {
         // While degraded the checks are further apart; the reading is critical then anyway.
         let Settings { limits, interval, .. } = self.settings;
         let reading = Pressure::new(sample, limits, taken, interval, self.checks.degraded());
-        *self.reading.write().unwrap_or_else(PoisonError::into_inner) = reading;
+        self.reading.set(reading);
         reading
     }
 
@@ -209,10 +209,8 @@ impl Drop for EndMark {
             return;
         }
         log::warn!("monitor.degraded reason=panic");
-        let mut reading = self.0.reading.write().unwrap_or_else(PoisonError::into_inner);
-        reading.degraded = true;
-        reading.level = Level::Critical;
-        let reading = *reading;
+        let reading = Pressure { degraded: true, level: Level::Critical, ..self.0.reading.get() };
+        self.0.reading.set(reading);
         _ = self.0.inputs.changes.try_send(reading);
     }
 }

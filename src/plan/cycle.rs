@@ -16,9 +16,12 @@ pub(super) fn refuse(score: &Score, layout: &Layout, after: &[Vec<SheetNo>]) -> 
     }
     let message = format!("Circular dependency detected: {}", names.join(" -> "));
     // The entry that waits for a later stage is the unusual one: that is where the mistake is looked for.
-    let backward = circle.windows(2).find(|pair| pair[1] > pair[0]).map_or(circle[0], |pair| pair[0]);
-    let stage = layout.sheets[backward.index()].stage;
-    let place = score.place(&format!("sheet.dependencies.{stage}"));
+    let backward = circle.windows(2).find(|pair| pair[1] > pair[0]).unwrap_or(&circle);
+    let stage = layout.sheets[backward[0].index()].stage;
+    let before = backward.get(1).map_or(stage, |sheet| layout.sheets[sheet.index()].stage);
+    let listed = score.sheet.dependencies.iter().find(|(entry, _)| *entry == stage);
+    let index = listed.and_then(|(_, list)| list.iter().position(|entry| *entry == before)).unwrap_or(0);
+    let place = score.place(&format!("sheet.dependencies.{stage}.{index}"));
     Err(vec![Issue::error("schema", "sheet.dependencies", message).at(place)])
 }
 

@@ -49,14 +49,15 @@ pub(super) fn effective(score: &Score, layout: &Layout) -> Result<Vec<Vec<SheetN
 fn in_range(score: &Score, layout: &Layout) -> Result<(), Vec<Issue>> {
     let last = layout.total_stages;
     let mut issues = Vec::new();
-    let mut error = |path: String, message: String| {
-        issues.push(Issue::error("schema", &path, message).at(score.place(&path)));
+    let mut error = |path: &str, at: &str, message: String| {
+        issues.push(Issue::error("schema", path, message).at(score.place(at)));
     };
     for (stage, before) in &score.sheet.dependencies {
         let path = format!("sheet.dependencies.{stage}");
         if *stage > last {
             error(
-                path.clone(),
+                &path,
+                &path,
                 if layout.fanned_out {
                     format!(
                         "dependency references stage {stage}, but total_stages is {last} (valid: 1-{last})"
@@ -66,9 +67,10 @@ fn in_range(score: &Score, layout: &Layout) -> Result<(), Vec<Issue>> {
                 },
             );
         }
-        for before in before.iter().filter(|before| **before > last) {
+        for (index, before) in before.iter().enumerate().filter(|(_, before)| **before > last) {
             error(
-                path.clone(),
+                &path,
+                &format!("{path}.{index}"),
                 if layout.fanned_out {
                     format!(
                         "stage {stage} depends on stage {before}, but total_stages is {last} (valid: 1-{last})"

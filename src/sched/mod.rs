@@ -1,39 +1,47 @@
 //! Which ready sheet of which job runs next.
 //!
-//! Pure: it counts what runs, knows the limits and the rate limits, and answers [`Scheduler::pick`].
-//! It does not know dependencies, pauses or pacing (that is [`crate::exec`], which offers only what
-//! may run), and starts nothing: whoever acts on a pick tells it by [`Scheduler::started`].
+//! Pure: it counts what runs, knows the limits, the rate limits and the circuit breakers, and answers
+//! [`Scheduler::pick`]. It does not know dependencies, pauses or pacing (that is [`crate::exec`], which
+//! offers only what may run), and starts nothing: whoever acts on a pick tells it by [`Scheduler::started`].
+//!
+//! What a job offers is looked up once and remembered until [`Scheduler::touched`], so a decision costs
+//! a few comparisons per job, however many sheets are queued.
 //!
 //! Invariants: what is counted is the sum of what was started and has not ended; a sheet is counted
 //! once however often it is reported; no pick exceeds a limit; a job that cannot run anything now
-//! never keeps another from running.
+//! never keeps another from running, and a full instrument never keeps sheets of another one back.
 
+mod breaker;
+mod gates;
 mod order;
 mod rate;
+mod ready;
+mod reason;
 mod slots;
+mod standing;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
-use std::fmt;
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::exec::InstrumentRef;
+use crate::exec::{BreakerPolicy, InstrumentRef, JobSpec};
 use crate::ids::{JobId, SheetNo};
 use crate::time::{Mono, Now, Wall};
 
+use gates::{Gates, Way};
 use order::Key;
-use slots::{Full, Slots};
+use ready::Ready;
+use slots::Slots;
 
+pub use breaker::{BreakerRecord, BreakerState, Breakers, FIRST_DELAY, HISTORY, Transition};
 pub use rate::{ActiveLimit, LimitEvent, LimitRecord, MAX_WAIT, RateLimits};
+pub use reason::{Held, Reason};
 pub use slots::{DEFAULT_PER_INSTRUMENT, Limits};
-
-/// Sheets of one job that a decision looks at; a job with more blocked ones in front waits for them.
-const MAX_LOOKED_AT: usize = 64;
-/// Startable sheets of one job that are compared; beyond, the lowest numbers are as good.
-const MAX_COMPARED: usize = 4;
+pub use standing::Standing;
 
 /// How hard the machine is pressed. Rate limits are no part of it: they hold their own sheets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,6 +72,8 @@ pub struct Candidate<'a> {
     pub sheet: SheetNo,
     /// What it runs on.
     pub instrument: &'a InstrumentRef,
+    /// What it may run on instead, in order, when the breaker of its instrument is open.
+    pub fallbacks: &'a [InstrumentRef],
     /// Longest chain of dependencies above it.
     pub depth: u32,
     /// Its attempts so far.
@@ -72,7 +82,8 @@ pub struct Candidate<'a> {
 
 /// Where the scheduler finds what may run.
 pub trait Candidates {
-    /// Offers the runnable sheets of a job, ascending, until `visit` breaks.
+    /// Offers the runnable sheets of a job, ascending, until `visit` breaks. What is offered changes
+    /// only with [`Scheduler::touched`], [`Scheduler::started`] or [`Scheduler::ended`] of the job.
     fn offer(&self, job: &JobId, visit: &mut dyn FnMut(Candidate<'_>) -> ControlFlow<()>);
 }
 
@@ -81,43 +92,41 @@ pub trait Candidates {
 pub enum Pick {
     /// Start this sheet, then ask again.
     Run(JobId, SheetNo),
+    /// The breaker of this sheet's instrument is open, and a later one of its chain can be used: let it
+    /// change to the next, then ask again.
+    FallBack(JobId, SheetNo),
     /// Something may run, but not now: not before the moment, or, without one, not before something ends.
     Wait(Option<Mono>),
     /// No job has anything that may run.
     Nothing,
 }
 
-/// Why a job that has something to run was given nothing by the last decision.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Reason {
-    /// `max_concurrent_sheets`.
-    Global,
-    /// More than its share while others wait.
-    Share,
-    /// As many sheets as the instrument allows.
-    Instrument(Arc<str>),
-    /// As many sheets as the model of the instrument allows.
-    Model(Arc<str>, Arc<str>),
-    /// The instrument has asked to wait.
-    RateLimited(Arc<str>),
-    /// The machine is under pressure.
-    Pressure,
-    /// Another job was more urgent.
-    Behind,
+/// A job that takes part.
+#[derive(Debug, Clone)]
+pub struct Registration {
+    /// 1 is the most urgent, 10 the least, 5 usual.
+    pub priority: u8,
+    /// The older one goes first.
+    pub submitted: Wall,
+    /// `None`: breakers neither count its failures nor hold its sheets.
+    pub breaker: Option<BreakerPolicy>,
+    /// Every instrument that it may use: its policy counts for the breakers of these.
+    pub instruments: BTreeSet<Arc<str>>,
 }
 
-/// The words of dispatch diagnostics.
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Global => f.write_str("global_concurrency"),
-            Self::Share => f.write_str("job_share"),
-            Self::Instrument(name) => write!(f, "instrument_concurrency:{name}"),
-            Self::Model(name, model) => write!(f, "model_concurrency:{name}:{model}"),
-            Self::RateLimited(name) => write!(f, "rate_limited:{name}"),
-            Self::Pressure => f.write_str("pressure"),
-            Self::Behind => f.write_str("queued"),
+impl Registration {
+    /// As the orders of a job say.
+    #[must_use]
+    pub fn of(spec: &JobSpec, priority: u8, submitted: Wall) -> Self {
+        let mut instruments = BTreeSet::new();
+        let mut last: Option<&InstrumentRef> = None;
+        for instrument in spec.sheets.iter().flat_map(|sheet| &sheet.instruments) {
+            if last.is_none_or(|last| last.name != instrument.name) {
+                instruments.insert(Arc::clone(&instrument.name));
+            }
+            last = Some(instrument);
         }
+        Self { priority, submitted, breaker: spec.breaker, instruments }
     }
 }
 
@@ -127,20 +136,26 @@ pub struct Scheduler {
     jobs: BTreeMap<JobId, Entry>,
     slots: Slots,
     rates: RateLimits,
+    breakers: Breakers,
     last_start: Option<Mono>,
     starts: u64,
+    /// Changes with everything that [`Scheduler::standing`] shows.
+    version: u64,
 }
 
 #[derive(Debug)]
 struct Entry {
     priority: u8,
     submitted: Wall,
+    breaker: Option<BreakerPolicy>,
+    instruments: BTreeSet<Arc<str>>,
     running: BTreeMap<SheetNo, InstrumentRef>,
     /// Number of its last start among all starts; 0 = never.
     served: u64,
     /// Since when it has had something to run and got nothing.
     waiting: Option<Mono>,
-    reason: Option<Reason>,
+    /// What it has to run; `None` = to be looked up.
+    ready: Option<Ready>,
 }
 
 /// Numbers for diagnostics.
@@ -162,37 +177,52 @@ impl Scheduler {
             jobs: BTreeMap::new(),
             slots: Slots::new(limits),
             rates: RateLimits::default(),
+            breakers: Breakers::default(),
             last_start: None,
             starts: 0,
+            version: 0,
         }
     }
 
     /// New limits, effective at once. What runs above them goes on.
     pub fn set_limits(&mut self, limits: Limits) {
+        self.version += 1;
         self.slots.set_limits(limits);
     }
 
     /// The limits in force.
     #[must_use]
-    pub const fn limits(&self) -> &Limits {
+    pub fn limits(&self) -> &Limits {
         self.slots.limits()
     }
 
-    /// A job takes part. `priority` 1 is the most urgent, 10 the least, 5 usual.
-    /// Registering again forgets what was counted for the job.
-    pub fn register(&mut self, job: JobId, priority: u8, submitted: Wall) {
-        self.deregister(&job);
+    /// A job takes part. Registering again keeps what runs of it and how it was served.
+    pub fn register(&mut self, job: JobId, with: Registration) {
+        self.version += 1;
+        let Registration { priority, submitted, breaker, instruments } = with;
+        let before = self.jobs.remove(&job);
+        let (running, served, waiting) = match before {
+            Some(entry) => (entry.running, entry.served, entry.waiting),
+            None => (BTreeMap::new(), 0, None),
+        };
         let entry =
-            Entry { priority, submitted, running: BTreeMap::new(), served: 0, waiting: None, reason: None };
+            Entry { priority, submitted, breaker, instruments, running, served, waiting, ready: None };
         self.jobs.insert(job, entry);
     }
 
     /// A job takes part no more; what was counted for it is given back. Unknown jobs are ignored.
-    pub fn deregister(&mut self, job: &JobId) {
+    pub fn deregister(&mut self, now: Now, job: &JobId) {
         let Some(entry) = self.jobs.remove(job) else { return };
+        self.version += 1;
         for (sheet, instrument) in entry.running {
-            self.slots.give(&instrument);
-            self.rates.probe_ended(&instrument, job, sheet);
+            self.give_back(now, job, sheet, &instrument);
+        }
+    }
+
+    /// What a job offers has changed.
+    pub fn touched(&mut self, job: &JobId) {
+        if let Some(entry) = self.jobs.get_mut(job) {
+            entry.ready = None;
         }
     }
 
@@ -207,7 +237,9 @@ impl Scheduler {
         if let Some(entry) = self.jobs.get_mut(job) {
             entry.served = self.starts;
             entry.waiting = None;
-            entry.reason = None;
+            if entry.breaker.is_some() {
+                self.breakers.probe_started(now, instrument, job, sheet);
+            }
         }
     }
 
@@ -217,131 +249,192 @@ impl Scheduler {
         if entry.running.contains_key(&sheet) {
             return false;
         }
+        self.version += 1;
+        entry.ready = None;
         entry.running.insert(sheet, instrument.clone());
         self.slots.take(instrument);
         true
     }
 
     /// A sheet holds its slot no more. Reports of sheets that are not counted change nothing.
-    /// Tell a rate limit ([`Self::rates_mut`]) first, so that a failed probe is not taken for a success.
-    pub fn ended(&mut self, job: &JobId, sheet: SheetNo) {
-        let Some(instrument) = self.jobs.get_mut(job).and_then(|entry| entry.running.remove(&sheet)) else {
-            return;
-        };
-        self.slots.give(&instrument);
-        self.rates.probe_ended(&instrument, job, sheet);
+    /// Tell what it says of its instrument first ([`Self::limited`], [`Self::instrument_said`]), so that
+    /// a failed probe is not taken for a success.
+    pub fn ended(&mut self, now: Now, job: &JobId, sheet: SheetNo) {
+        let Some(entry) = self.jobs.get_mut(job) else { return };
+        let Some(instrument) = entry.running.remove(&sheet) else { return };
+        self.version += 1;
+        entry.ready = None;
+        self.give_back(now, job, sheet, &instrument);
+    }
+
+    fn give_back(&mut self, now: Now, job: &JobId, sheet: SheetNo, instrument: &InstrumentRef) {
+        self.slots.give(instrument);
+        self.rates.probe_ended(instrument, job, sheet);
+        self.breakers.probe_ended(now, instrument, job, sheet);
+    }
+
+    /// An instrument has asked to wait.
+    pub fn limited(&mut self, now: Now, on: &InstrumentRef, wait: Duration, job: &JobId, sheet: SheetNo) {
+        self.version += 1;
+        self.rates.report(now, on, wait, job, sheet);
+    }
+
+    /// An attempt says that its instrument works, or that it failed by the instrument's fault. Of several
+    /// registered jobs that use the instrument, the strictest policy counts; what attempts of a job
+    /// without a breaker say does not. Says how its breaker changed.
+    pub fn instrument_said(
+        &mut self,
+        now: Now,
+        on: &InstrumentRef,
+        works: bool,
+        job: &JobId,
+        sheet: SheetNo,
+    ) -> Option<Transition> {
+        if self.jobs.get(job).is_none_or(|entry| entry.breaker.is_none()) {
+            return None;
+        }
+        self.version += 1;
+        if works {
+            return self.breakers.succeeded(now, on, job, sheet);
+        }
+        let users = self.jobs.iter().filter(|(id, entry)| *id == job || entry.instruments.contains(&on.name));
+        let strictest = users.filter_map(|(_, entry)| entry.breaker).reduce(|one, two| BreakerPolicy {
+            threshold: one.threshold.min(two.threshold),
+            recovery: one.recovery.min(two.recovery),
+        });
+        self.breakers.failed(now, on, job, sheet, strictest?)
+    }
+
+    /// What is known of instruments in a new process life. Call [`Self::settle`] when the attempts
+    /// that run are known.
+    pub fn restore(&mut self, now: Now, limits: Vec<LimitRecord>, breakers: Vec<BreakerRecord>) {
+        self.version += 1;
+        self.rates.restore(now, limits);
+        self.breakers.restore(now, breakers);
+    }
+
+    /// Every attempt that survived has been told by [`Self::adopted`]: what others were to try is tried again.
+    pub fn settle(&mut self, now: Now) {
+        let jobs = &self.jobs;
+        let runs = |job: &JobId, sheet| jobs.get(job).is_some_and(|entry| entry.running.contains_key(&sheet));
+        self.rates.settle(runs);
+        self.breakers.settle(now, runs);
+        self.version += 1;
+    }
+
+    /// What must be stored of instruments, when something of it has changed since [`Self::stored`].
+    #[must_use]
+    pub fn unstored(&self) -> Option<(Vec<LimitRecord>, Vec<BreakerRecord>)> {
+        let changed = self.rates.is_changed() || self.breakers.is_changed();
+        changed.then(|| (self.rates.all_records(), self.breakers.records()))
+    }
+
+    /// What [`Self::unstored`] gave is stored.
+    pub const fn stored(&mut self) {
+        self.rates.stored();
+        self.breakers.stored();
     }
 
     /// What to start now. Asking changes nothing but what is known about waiting.
     pub fn pick(&mut self, now: Now, throttle: Throttle, candidates: &dyn Candidates) -> Pick {
-        if let Some((reason, until)) = self.held(now, throttle) {
-            return self.all_wait(now, &reason, until, candidates);
-        }
+        let held = self.held(now.mono, throttle);
         let share = order::fair_share(self.slots.limits().max_sheets, self.jobs.len());
         let cap = order::hard_cap(share);
-        let mut best: Option<(Key, &JobId, SheetNo)> = None;
-        let mut until: Option<Mono> = None;
+        let mut gates = Gates::new(now.mono, &self.slots, &self.rates, &self.breakers);
+        let mut best: Option<(Key, &JobId, SheetNo, bool)> = None;
+        let mut until = held.as_ref().and_then(|held| held.until);
         let mut waits = false;
         for (id, entry) in &mut self.jobs {
-            let running = entry.running.len();
-            let (slots, rates) = (&self.slots, &self.rates);
-            let mut reason = None;
-            let (mut looked_at, mut compared) = (0, 0);
-            let mut last: Option<(InstrumentRef, bool)> = None;
-            candidates.offer(id, &mut |candidate| {
-                looked_at += 1;
+            let mut ready = entry.ready.take().unwrap_or_else(|| Ready::look(candidates, id));
+            let shut = held.is_some() || entry.running.len() >= cap;
+            let obeys = entry.breaker.is_some();
+            if !shut && !ready.complete && !ready.groups.iter().any(|group| gates.way(group, obeys).is_ok()) {
+                ready = Ready::look_further(candidates, id, |instrument, fallbacks| {
+                    gates.way_of(instrument, fallbacks, obeys).is_ok()
+                });
+            }
+            if ready.groups.is_empty() {
+                entry.waiting = None;
+            } else {
+                waits = true;
                 entry.waiting.get_or_insert(now.mono);
-                if running >= cap {
-                    reason = Some(Reason::Share);
-                    return ControlFlow::Break(());
-                }
-                // Sheets in a row mostly share their instrument: one verdict is enough for them.
-                let free = match &last {
-                    Some((known, free)) if known == candidate.instrument => *free,
-                    _ => {
-                        let free = match verdict(now, slots, rates, candidate.instrument) {
-                            Ok(()) => true,
-                            Err((why, moment)) => {
-                                reason.get_or_insert(why);
-                                until = earlier(until, moment);
-                                false
-                            }
-                        };
-                        last = Some((candidate.instrument.clone(), free));
-                        free
+            }
+            for group in ready.groups.iter().filter(|_| !shut) {
+                let way = match gates.way(group, obeys) {
+                    Ok(way) => way,
+                    Err(hold) => {
+                        until = earlier(until, hold.until());
+                        continue;
                     }
                 };
-                if free {
-                    compared += 1;
-                    let key = Key::new(entry, &candidate, running, share, now);
-                    // Later offers win only when they are strictly better: ties go to the lower
-                    // job id, then to the lower number.
-                    if best.as_ref().is_none_or(|(first, ..)| key.is_before(first)) {
-                        best = Some((key, id, candidate.sheet));
-                    }
+                let key = Key::new(entry, group, share, now);
+                // Ties go to the lower job id, then to the lower number.
+                let wins = best.as_ref().is_none_or(|(first, of, sheet, _)| match key.compare(first) {
+                    Ordering::Less => true,
+                    Ordering::Equal => *of == id && group.sheet < *sheet,
+                    Ordering::Greater => false,
+                });
+                if wins {
+                    best = Some((key, id, group.sheet, way == Way::FallBack));
                 }
-                if looked_at >= MAX_LOOKED_AT || compared >= MAX_COMPARED {
-                    return ControlFlow::Break(());
-                }
-                ControlFlow::Continue(())
-            });
-            waits |= looked_at > 0;
-            if looked_at == 0 {
-                entry.waiting = None;
             }
-            entry.reason = if compared > 0 { Some(Reason::Behind) } else { reason.filter(|_| looked_at > 0) };
+            entry.ready = Some(ready);
         }
         match best {
-            Some((_, job, sheet)) => Pick::Run(job.clone(), sheet),
+            Some((_, job, sheet, false)) => Pick::Run(job.clone(), sheet),
+            Some((_, job, sheet, true)) => Pick::FallBack(job.clone(), sheet),
             None if waits => Pick::Wait(until),
             None => Pick::Nothing,
         }
     }
 
     /// Why nothing at all may start, and until when.
-    fn held(&self, now: Now, throttle: Throttle) -> Option<(Reason, Option<Mono>)> {
+    fn held(&self, now: Mono, throttle: Throttle) -> Option<Held> {
         if self.slots.is_full() {
-            return Some((Reason::Global, None));
+            return Some(Held { reason: Reason::Global, until: None });
         }
         match throttle {
             Throttle::Free => None,
-            Throttle::Stop => Some((Reason::Pressure, None)),
+            Throttle::Stop => Some(Held { reason: Reason::Pressure, until: None }),
             Throttle::Delay(delay) => {
                 let next = self.last_start?.after(delay);
-                (next > now.mono).then_some((Reason::Pressure, Some(next)))
+                (next > now).then_some(Held { reason: Reason::Pressure, until: Some(next) })
             }
         }
     }
 
-    fn all_wait(
-        &mut self,
-        now: Now,
-        reason: &Reason,
-        until: Option<Mono>,
-        candidates: &dyn Candidates,
-    ) -> Pick {
-        let mut any = false;
-        for (id, entry) in &mut self.jobs {
-            let mut has = false;
-            candidates.offer(id, &mut |_| {
-                has = true;
-                ControlFlow::Break(())
-            });
-            any |= has;
-            entry.reason = has.then(|| reason.clone());
-            if has {
-                entry.waiting.get_or_insert(now.mono);
-            } else {
-                entry.waiting = None;
-            }
-        }
-        if any { Pick::Wait(until) } else { Pick::Nothing }
-    }
-
-    /// Why the last decision gave a job nothing, though it had something to run.
+    /// Why what a job has to run does not run, with the number of its sheets for each reason, as far as
+    /// the last decision looked at them.
     #[must_use]
-    pub fn reason(&self, job: &JobId) -> Option<&Reason> {
-        self.jobs.get(job)?.reason.as_ref()
+    pub fn reasons(&self, now: Now, throttle: Throttle, job: &JobId) -> BTreeMap<Reason, u32> {
+        let mut reasons = BTreeMap::new();
+        let Some(entry) = self.jobs.get(job) else { return reasons };
+        let standing = self.standing(now, throttle);
+        for group in entry.ready.iter().flat_map(|ready| &ready.groups) {
+            let held =
+                standing.held(now.mono, &group.instrument, entry.running.len(), entry.breaker.is_some());
+            *reasons.entry(held.map_or(Reason::Behind, |held| held.reason)).or_insert(0) += group.count;
+        }
+        reasons
+    }
+
+    /// A copy of all limits and what is used of them, for readers elsewhere. Cheap.
+    #[must_use]
+    pub fn standing(&self, now: Now, throttle: Throttle) -> Standing {
+        let share = order::fair_share(self.slots.limits().max_sheets, self.jobs.len());
+        Standing {
+            everything: self.held(now.mono, throttle),
+            cap: order::hard_cap(share),
+            slots: self.slots.clone(),
+            rates: self.rates.clone(),
+            breakers: self.breakers.clone(),
+        }
+    }
+
+    /// Changes whenever [`Self::standing`] does, but for pressure and time.
+    #[must_use]
+    pub const fn version(&self) -> u64 {
+        self.version
     }
 
     /// Sheets of a job that run.
@@ -366,26 +459,16 @@ impl Scheduler {
         &self.rates
     }
 
-    /// The rate limits, to report or clear one.
+    /// The rate limits, to lift them.
     pub const fn rates_mut(&mut self) -> &mut RateLimits {
+        self.version += 1;
         &mut self.rates
     }
-}
 
-/// Whether a sheet on this instrument may start now; if not, why, and when to look again.
-fn verdict(
-    now: Now,
-    slots: &Slots,
-    rates: &RateLimits,
-    instrument: &InstrumentRef,
-) -> Result<(), (Reason, Option<Mono>)> {
-    if let Some(until) = rates.held_until(now, instrument) {
-        return Err((Reason::RateLimited(Arc::clone(&instrument.name)), Some(until)));
-    }
-    match slots.check(instrument) {
-        Ok(()) => Ok(()),
-        Err(Full::Instrument) => Err((Reason::Instrument(Arc::clone(&instrument.name)), None)),
-        Err(Full::Model(model)) => Err((Reason::Model(Arc::clone(&instrument.name), model), None)),
+    /// The circuit breakers of all instruments.
+    #[must_use]
+    pub const fn breakers(&self) -> &Breakers {
+        &self.breakers
     }
 }
 

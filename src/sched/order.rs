@@ -2,50 +2,47 @@
 
 use std::cmp::Ordering;
 
-use super::{Candidate, Entry};
+use super::Entry;
+use super::ready::Group;
 use crate::time::{Now, Wall};
 
-/// Waiting this long makes a job one step more urgent, in seconds.
+/// Waiting this long makes a job one step of priority more urgent, in seconds.
 const AGING_STEP: u64 = 300;
 
 /// The order of candidates; less is more urgent.
 #[derive(Debug)]
 pub(super) struct Key {
     score: f64,
-    aged_priority: u64,
     running: usize,
     served: u64,
     submitted: Wall,
 }
 
 impl Key {
-    pub(super) fn new(
-        entry: &Entry,
-        candidate: &Candidate<'_>,
-        running: usize,
-        share: f64,
-        now: Now,
-    ) -> Self {
+    pub(super) fn new(entry: &Entry, group: &Group, share: f64, now: Now) -> Self {
         let waited = entry.waiting.map_or(0, |since| now.mono.since(since).as_secs());
+        let running = entry.running.len();
         Self {
-            score: score(entry.priority, candidate.depth, candidate.retries, running, share),
-            aged_priority: u64::from(entry.priority).saturating_sub(waited / AGING_STEP),
+            score: score(entry.priority, group.depth, group.retries, running, share) - aged(waited),
             running,
             served: entry.served,
             submitted: entry.submitted,
         }
     }
 
-    pub(super) fn is_before(&self, other: &Self) -> bool {
-        let order = self
-            .score
+    pub(super) fn compare(&self, other: &Self) -> Ordering {
+        self.score
             .total_cmp(&other.score)
-            .then(self.aged_priority.cmp(&other.aged_priority))
             .then(self.running.cmp(&other.running))
             .then(self.served.cmp(&other.served))
-            .then(self.submitted.cmp(&other.submitted));
-        order == Ordering::Less
+            .then(self.submitted.cmp(&other.submitted))
     }
+}
+
+/// What waiting is worth. Without a bound, so that nobody waits for ever behind others that keep coming.
+#[expect(clippy::cast_precision_loss, reason = "fewer steps than a double counts exactly")]
+fn aged(waited_seconds: u64) -> f64 {
+    (waited_seconds / AGING_STEP) as f64 * 10.0
 }
 
 /// Sheets that each registered job may run before it is held back: at least one.

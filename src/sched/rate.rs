@@ -25,14 +25,16 @@ const MAX_EVENTS: usize = 1000;
 
 type Scope = (Arc<str>, Option<Arc<str>>);
 
-/// All rate limits.
-#[derive(Debug, Default)]
+/// All rate limits. Cheap to clone.
+#[derive(Debug, Clone, Default)]
 pub struct RateLimits {
     limits: BTreeMap<Scope, Limit>,
-    events: VecDeque<LimitEvent>,
+    /// Shared with the copies that were published.
+    events: Arc<VecDeque<LimitEvent>>,
+    changed: bool,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Limit {
     until: Deadline,
     /// The sheet that went first after `until`, and since when.
@@ -81,6 +83,9 @@ pub struct LimitRecord {
     pub until: Wall,
     /// The whole wait in milliseconds.
     pub delay_ms: u64,
+    /// The sheet that tries, when it is over.
+    #[serde(default)]
+    pub probe: Option<(JobId, SheetNo)>,
 }
 
 impl RateLimits {
@@ -88,10 +93,11 @@ impl RateLimits {
     pub fn report(&mut self, now: Now, on: &InstrumentRef, wait: Duration, job: &JobId, sheet: SheetNo) {
         self.prune(now);
         let wait = wait.min(MAX_WAIT);
-        if self.events.len() >= MAX_EVENTS {
-            self.events.pop_front();
+        let events = Arc::make_mut(&mut self.events);
+        if events.len() >= MAX_EVENTS {
+            events.pop_front();
         }
-        self.events.push_back(LimitEvent {
+        events.push_back(LimitEvent {
             instrument: Arc::clone(&on.name),
             model: on.model.clone(),
             detected_at: now.wall,
@@ -112,6 +118,7 @@ impl RateLimits {
             limit.until = until;
         }
         limit.probe = None;
+        self.changed = true;
     }
 
     /// Seconds until an instrument (and model) may be used; `(false, 0.0)` when it may be now.
@@ -160,6 +167,7 @@ impl RateLimits {
         self.limits.retain(|(name, _), limit| {
             let concerned = instrument.is_none_or(|wanted| **name == *wanted);
             cleared += usize::from(concerned && !limit.until.is_due(now));
+            self.changed |= concerned;
             !concerned
         });
         cleared
@@ -168,7 +176,9 @@ impl RateLimits {
     /// Forgets old reports and limits that are long over. Returns how many reports went.
     pub fn prune(&mut self, now: Now) -> usize {
         let before = self.events.len();
-        self.events.retain(|event| now.mono.since(event.detected) <= KEEP_EVENTS);
+        if self.events.iter().any(|event| now.mono.since(event.detected) > KEEP_EVENTS) {
+            Arc::make_mut(&mut self.events).retain(|event| now.mono.since(event.detected) <= KEEP_EVENTS);
+        }
         self.limits.retain(|_, limit| {
             // One that waits for its probe stays for an hour, then nobody stampedes any more.
             now.mono.since(limit.until.mono) <= KEEP_EVENTS
@@ -184,33 +194,61 @@ impl RateLimits {
         future.map(|limit| limit.until.mono).min()
     }
 
-    /// Limits in force, for storage.
+    /// Limits in force.
     #[must_use]
     pub fn records(&self, now: Now) -> Vec<LimitRecord> {
-        let future = self.limits.iter().filter(|(_, limit)| !limit.until.is_due(now));
-        future
-            .map(|((instrument, model), limit)| LimitRecord {
-                instrument: Arc::clone(instrument),
-                model: model.clone(),
-                until: limit.until.wall,
-                delay_ms: u64::try_from(limit.until.delay.as_millis()).unwrap_or(u64::MAX),
-            })
-            .collect()
+        let mut records = self.all_records();
+        records.retain(|record| {
+            let scope = (Arc::clone(&record.instrument), record.model.clone());
+            self.limits.get(&scope).is_some_and(|limit| !limit.until.is_due(now))
+        });
+        records
     }
 
-    /// Stored limits in a new process life; those that are over are left out.
+    /// All limits for storage, those that wait for their probe included.
+    #[must_use]
+    pub fn all_records(&self) -> Vec<LimitRecord> {
+        let record = |((instrument, model), limit): (&Scope, &Limit)| LimitRecord {
+            instrument: Arc::clone(instrument),
+            model: model.clone(),
+            until: limit.until.wall,
+            delay_ms: u64::try_from(limit.until.delay.as_millis()).unwrap_or(u64::MAX),
+            probe: limit.probe.as_ref().map(|(_, job, sheet)| (job.clone(), *sheet)),
+        };
+        self.limits.iter().map(record).collect()
+    }
+
+    /// Stored limits in a new process life. One that is over meanwhile waits for its probe. Call
+    /// [`Self::settle`] when all attempts are known.
     pub fn restore(&mut self, now: Now, records: Vec<LimitRecord>) {
         for record in records {
-            let until =
-                Deadline::restored(now, record.until, Duration::from_millis(record.delay_ms).min(MAX_WAIT));
-            if !until.is_due(now) {
-                self.limits.insert((record.instrument, record.model), Limit { until, probe: None });
+            let delay = Duration::from_millis(record.delay_ms).min(MAX_WAIT);
+            let until = Deadline::restored(now, record.until, delay);
+            let probe = record.probe.map(|(job, sheet)| (now.mono, job, sheet));
+            self.limits.insert((record.instrument, record.model), Limit { until, probe });
+        }
+    }
+
+    /// Probes that do not run any more have said nothing: the next sheet tries again.
+    pub fn settle(&mut self, runs: impl Fn(&JobId, SheetNo) -> bool) {
+        for limit in self.limits.values_mut() {
+            if limit.probe.take_if(|(_, job, sheet)| !runs(job, *sheet)).is_some() {
+                self.changed = true;
             }
         }
     }
 
+    /// Whether something is to be stored since [`Self::stored`].
+    pub(super) const fn is_changed(&self) -> bool {
+        self.changed
+    }
+
+    pub(super) const fn stored(&mut self) {
+        self.changed = false;
+    }
+
     /// Until when a sheet on this instrument is held back; `None` when it may start.
-    pub(super) fn held_until(&self, now: Now, on: &InstrumentRef) -> Option<Mono> {
+    pub(super) fn held_until(&self, now: Mono, on: &InstrumentRef) -> Option<Mono> {
         if self.limits.is_empty() {
             return None;
         }
@@ -218,7 +256,7 @@ impl RateLimits {
             .filter_map(|limit| {
                 let probed = limit.probe.as_ref().map(|(at, ..)| at.after(PROBE_FOR));
                 let until = probed.unwrap_or(limit.until.mono).max(limit.until.mono);
-                (until > now.mono).then_some(until)
+                (until > now).then_some(until)
             })
             .max()
     }
@@ -230,8 +268,10 @@ impl RateLimits {
             if limit.probe.is_some() {
                 // It was allowed although there is a probe: the probe has had its time.
                 self.limits.remove(&scope);
+                self.changed = true;
             } else if limit.until.is_due(now) {
                 limit.probe = Some((now.mono, job.clone(), sheet));
+                self.changed = true;
             }
         }
     }
@@ -245,6 +285,7 @@ impl RateLimits {
             let probe = self.limits.get(&scope).and_then(|limit| limit.probe.as_ref());
             if probe.is_some_and(|(_, by, of)| by == job && *of == sheet) {
                 self.limits.remove(&scope);
+                self.changed = true;
             }
         }
     }

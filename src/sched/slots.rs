@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use super::reason::Hold;
 use crate::exec::InstrumentRef;
 
 /// Sheets at once on an instrument for which nothing else is said.
@@ -32,38 +33,31 @@ impl Default for Limits {
     }
 }
 
-/// What is used of the limits.
-#[derive(Debug)]
+/// What is used of the limits. Cheap to clone.
+#[derive(Debug, Clone)]
 pub(super) struct Slots {
-    limits: Limits,
+    limits: Arc<Limits>,
     active: u32,
     used: HashMap<Arc<str>, Used>,
 }
 
 /// What runs on one instrument. Few models each, so a list is the fastest map.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Used {
     active: u32,
     models: Vec<(Arc<str>, u32)>,
 }
 
-/// What has no room.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Full {
-    Instrument,
-    Model(Arc<str>),
-}
-
 impl Slots {
     pub(super) fn new(limits: Limits) -> Self {
-        Self { limits, active: 0, used: HashMap::new() }
+        Self { limits: Arc::new(limits), active: 0, used: HashMap::new() }
     }
 
     pub(super) fn set_limits(&mut self, limits: Limits) {
-        self.limits = limits;
+        self.limits = Arc::new(limits);
     }
 
-    pub(super) const fn limits(&self) -> &Limits {
+    pub(super) fn limits(&self) -> &Limits {
         &self.limits
     }
 
@@ -71,29 +65,29 @@ impl Slots {
         self.active
     }
 
-    pub(super) const fn is_full(&self) -> bool {
+    pub(super) fn is_full(&self) -> bool {
         self.active >= self.limits.max_sheets
     }
 
+    /// Sheets that run on an instrument, and how many may.
+    pub(super) fn usage(&self, instrument: &str) -> (u32, u32) {
+        let most = self.limits.instruments.get(instrument).copied().unwrap_or(self.limits.per_instrument);
+        (self.used.get(instrument).map_or(0, |used| used.active), most)
+    }
+
     /// Both the instrument and the model must have room.
-    pub(super) fn check(&self, instrument: &InstrumentRef) -> Result<(), Full> {
+    pub(super) fn hold(&self, instrument: &InstrumentRef) -> Option<Hold> {
         let name = &instrument.name;
-        let used = self.used.get(name);
-        let most = self.limits.instruments.get(name.as_ref()).copied().unwrap_or(self.limits.per_instrument);
-        if used.map_or(0, |used| used.active) >= most {
-            return Err(Full::Instrument);
+        let (active, most) = self.usage(name);
+        if active >= most {
+            return Some(Hold::Instrument);
         }
-        let Some(model) = instrument.model.as_ref().filter(|_| !self.limits.models.is_empty()) else {
-            return Ok(());
-        };
+        let model = instrument.model.as_ref().filter(|_| !self.limits.models.is_empty())?;
         let key = (name.as_ref().to_owned(), model.as_ref().to_owned());
-        let Some(&most) = self.limits.models.get(&key) else { return Ok(()) };
+        let most = *self.limits.models.get(&key)?;
+        let used = self.used.get(name);
         let running = used.and_then(|used| used.models.iter().find(|(name, _)| name == model));
-        if running.map_or(0, |&(_, count)| count) >= most {
-            Err(Full::Model(Arc::clone(model)))
-        } else {
-            Ok(())
-        }
+        (running.map_or(0, |&(_, count)| count) >= most).then_some(Hold::Model)
     }
 
     pub(super) fn take(&mut self, instrument: &InstrumentRef) {

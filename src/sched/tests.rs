@@ -1,5 +1,8 @@
 #![allow(clippy::unwrap_used)]
 
+mod breaker;
+mod ready;
+
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;
@@ -13,7 +16,8 @@ struct Offers(BTreeMap<JobId, Vec<(SheetNo, InstrumentRef, u32, u32)>>);
 impl Candidates for Offers {
     fn offer(&self, job: &JobId, visit: &mut dyn FnMut(Candidate<'_>) -> ControlFlow<()>) {
         for (sheet, instrument, depth, retries) in self.0.get(job).into_iter().flatten() {
-            let candidate = Candidate { sheet: *sheet, instrument, depth: *depth, retries: *retries };
+            let candidate =
+                Candidate { sheet: *sheet, instrument, fallbacks: &[], depth: *depth, retries: *retries };
             if visit(candidate).is_break() {
                 return;
             }
@@ -45,7 +49,7 @@ fn world(limits: Limits, jobs: &[(&str, u32, &str)]) -> (Scheduler, Offers) {
     let mut scheduler = Scheduler::new(limits);
     let mut offers = Offers::default();
     for (at, &(job, sheets, instrument)) in jobs.iter().enumerate() {
-        scheduler.register(id(job), 5, Wall(i64::try_from(at).unwrap()));
+        scheduler.register(id(job), plain(5, Wall(i64::try_from(at).unwrap())));
         let sheets = (1..=sheets).map(|num| (SheetNo(num), on(instrument), 0, 0));
         offers.0.insert(id(job), sheets.collect());
     }
@@ -69,6 +73,17 @@ fn drain(scheduler: &mut Scheduler, offers: &mut Offers, now: Now) -> (String, P
     }
 }
 
+/// A job without a breaker.
+fn plain(priority: u8, submitted: Wall) -> Registration {
+    Registration { priority, submitted, breaker: None, instruments: BTreeSet::new() }
+}
+
+/// Why a job got nothing, without pressure.
+fn why(scheduler: &Scheduler, job: &str) -> String {
+    let reasons = scheduler.reasons(now(1), Throttle::Free, &id(job));
+    reasons.into_iter().map(|(reason, sheets)| format!("{reason} {sheets}")).collect::<Vec<_>>().join(", ")
+}
+
 fn limits(max_sheets: u32) -> Limits {
     Limits { max_sheets, per_instrument: 100, ..Limits::default() }
 }
@@ -79,8 +94,8 @@ fn a_wide_job_does_not_keep_a_narrow_one_waiting() {
     let (said, last) = drain(&mut scheduler, &mut offers, now(0));
     assert_eq!(said, "a1 b1 a2 a3");
     assert_eq!(last, Pick::Wait(None));
-    assert_eq!(scheduler.reason(&id("a")), Some(&Reason::Global));
-    assert_eq!(scheduler.reason(&id("b")), None);
+    assert_eq!(why(&scheduler, "a"), "global_concurrency 47");
+    assert_eq!(why(&scheduler, "b"), "");
 }
 
 #[test]
@@ -89,7 +104,7 @@ fn no_job_exceeds_twice_its_share() {
         world(limits(10), &[("a", 50, "x"), ("b", 0, "x"), ("c", 0, "x"), ("d", 0, "x")]);
     let (_, last) = drain(&mut scheduler, &mut offers, now(0));
     assert_eq!((scheduler.running(&id("a")), last), (5, Pick::Wait(None)));
-    assert_eq!(scheduler.reason(&id("a")), Some(&Reason::Share));
+    assert!(why(&scheduler, "a").starts_with("job_share "));
 }
 
 #[test]
@@ -99,7 +114,7 @@ fn priority_comes_first_then_depth_and_retries() {
     for (job, priority, depth, retries) in
         [("deep", 5, 3, 0), ("again", 5, 0, 1), ("urgent", 1, 9, 0), ("usual", 5, 0, 0)]
     {
-        scheduler.register(id(job), priority, Wall(0));
+        scheduler.register(id(job), plain(priority, Wall(0)));
         offers.0.insert(id(job), vec![(SheetNo(1), on("x"), depth, retries)]);
     }
     let (said, last) = drain(&mut scheduler, &mut offers, now(0));
@@ -116,7 +131,7 @@ fn equal_jobs_take_turns_and_the_oldest_begins() {
 fn long_waiting_decides_between_equals() {
     let (mut scheduler, mut offers) = world(limits(1), &[("a", 5, "x"), ("b", 1, "x")]);
     assert_eq!(drain(&mut scheduler, &mut offers, now(0)).0, "a1");
-    scheduler.ended(&id("a"), SheetNo(1));
+    scheduler.ended(now(0), &id("a"), SheetNo(1));
     // Both have waited, b for longer: a has been served.
     assert_eq!(drain(&mut scheduler, &mut offers, now(400)).0, "b1");
 }
@@ -129,7 +144,7 @@ fn a_full_instrument_blocks_only_its_own_sheets() {
     offers.0.get_mut(&id("a")).unwrap().push((SheetNo(4), on("y"), 0, 0));
     let (said, last) = drain(&mut scheduler, &mut offers, now(0));
     assert_eq!((said.as_str(), last), ("a1 b1 a4 b2", Pick::Wait(None)));
-    assert_eq!(scheduler.reason(&id("a")).unwrap().to_string(), "instrument_concurrency:x");
+    assert!(why(&scheduler, "a").starts_with("instrument_concurrency:x "));
 }
 
 #[test]
@@ -139,11 +154,11 @@ fn models_count_for_their_instrument_too() {
     bounds.models.insert(("x".to_owned(), "big".to_owned()), 1);
     let (mut scheduler, mut offers) = world(bounds, &[("a", 2, "x/big"), ("b", 5, "x/small")]);
     assert_eq!(drain(&mut scheduler, &mut offers, now(0)).0, "a1 b1 b2");
-    assert_eq!(scheduler.reason(&id("a")).unwrap().to_string(), "instrument_concurrency:x");
-    scheduler.ended(&id("b"), SheetNo(1));
+    assert!(why(&scheduler, "a").starts_with("instrument_concurrency:x "));
+    scheduler.ended(now(0), &id("b"), SheetNo(1));
     assert_eq!(drain(&mut scheduler, &mut offers, now(0)).0, "b3");
-    scheduler.ended(&id("b"), SheetNo(2));
-    scheduler.ended(&id("b"), SheetNo(2));
+    scheduler.ended(now(0), &id("b"), SheetNo(2));
+    scheduler.ended(now(0), &id("b"), SheetNo(2));
     assert_eq!(scheduler.stats().active, 2);
 }
 
@@ -160,23 +175,27 @@ fn pressure_spaces_starts_and_stops_them() {
     let (mut scheduler, offers) = world(limits(9), &[("a", 3, "x")]);
     let run = Pick::Run(id("a"), SheetNo(1));
     assert_eq!(scheduler.pick(now(5), Throttle::CRITICAL, &offers), Pick::Wait(None));
-    assert_eq!(scheduler.reason(&id("a")), Some(&Reason::Pressure));
+    assert_eq!(
+        scheduler.reasons(now(5), Throttle::CRITICAL, &id("a")).keys().next(),
+        Some(&Reason::Pressure)
+    );
     assert_eq!(scheduler.pick(now(5), Throttle::MEDIUM, &offers), run);
     scheduler.started(now(5), &id("a"), SheetNo(1), &on("x"));
     let ten_later = Pick::Wait(Some(now(15).mono));
     assert_eq!(scheduler.pick(now(6), Throttle::MEDIUM, &offers), ten_later);
     assert_eq!(scheduler.pick(now(7), Throttle::LOW, &offers), run);
     assert_eq!(scheduler.pick(now(15), Throttle::MEDIUM, &offers), run);
+    scheduler.touched(&id("a"));
     assert_eq!(scheduler.pick(now(15), Throttle::CRITICAL, &Offers::default()), Pick::Nothing);
 }
 
 #[test]
 fn a_rate_limit_holds_its_scope_and_is_then_probed_by_one() {
     let (mut scheduler, mut offers) = world(limits(9), &[("a", 3, "x"), ("b", 1, "y")]);
-    scheduler.rates_mut().report(now(0), &on("x"), Duration::from_secs(60), &id("a"), SheetNo(9));
+    scheduler.limited(now(0), &on("x"), Duration::from_secs(60), &id("a"), SheetNo(9));
     let (said, last) = drain(&mut scheduler, &mut offers, now(1));
     assert_eq!((said.as_str(), last), ("b1", Pick::Wait(Some(now(60).mono))));
-    assert_eq!(scheduler.reason(&id("a")).unwrap().to_string(), "rate_limited:x");
+    assert_eq!(why(&scheduler, "a"), "rate_limited:x 3");
     // Over: one goes first, the rest follow after five seconds.
     let (said, last) = drain(&mut scheduler, &mut offers, now(60));
     assert_eq!((said.as_str(), last), ("a1", Pick::Wait(Some(now(65).mono))));
@@ -187,12 +206,12 @@ fn a_rate_limit_holds_its_scope_and_is_then_probed_by_one() {
 fn a_probe_that_succeeds_opens_the_way_and_one_that_fails_does_not() {
     for (limited_again, expected) in [(false, "a2 a3"), (true, "")] {
         let (mut scheduler, mut offers) = world(limits(9), &[("a", 3, "x")]);
-        scheduler.rates_mut().report(now(0), &on("x"), Duration::from_secs(60), &id("a"), SheetNo(9));
+        scheduler.limited(now(0), &on("x"), Duration::from_secs(60), &id("a"), SheetNo(9));
         assert_eq!(drain(&mut scheduler, &mut offers, now(61)).0, "a1");
         if limited_again {
-            scheduler.rates_mut().report(now(62), &on("x"), Duration::from_secs(60), &id("a"), SheetNo(1));
+            scheduler.limited(now(62), &on("x"), Duration::from_secs(60), &id("a"), SheetNo(1));
         }
-        scheduler.ended(&id("a"), SheetNo(1));
+        scheduler.ended(now(0), &id("a"), SheetNo(1));
         assert_eq!(drain(&mut scheduler, &mut offers, now(62)).0, expected);
     }
 }
@@ -201,8 +220,8 @@ fn a_probe_that_succeeds_opens_the_way_and_one_that_fails_does_not() {
 fn a_limit_of_one_model_leaves_the_others_alone() {
     let mut rates = RateLimits::default();
     rates.report(now(0), &on("x/big"), Duration::from_secs(60), &id("a"), SheetNo(1));
-    assert_eq!(rates.held_until(now(1), &on("x/small")), None);
-    assert_eq!(rates.held_until(now(1), &on("x/big")), Some(now(60).mono));
+    assert_eq!(rates.held_until(now(1).mono, &on("x/small")), None);
+    assert_eq!(rates.held_until(now(1).mono, &on("x/big")), Some(now(60).mono));
     assert_eq!(rates.query(now(1), "x", Some("big")), (true, 59.0));
     assert_eq!(rates.query(now(1), "x", None), (false, 0.0));
     rates.report(now(0), &on("x"), Duration::from_secs(30), &id("a"), SheetNo(1));
@@ -232,7 +251,7 @@ fn reports_are_clamped_never_shorten_and_are_remembered_for_an_hour() {
 fn limits_survive_a_restart_and_a_clock_that_was_set_back() {
     let mut rates = RateLimits::default();
     rates.report(now(0), &on("x"), Duration::from_secs(60), &id("a"), SheetNo(1));
-    let text = serde_json::to_string(&rates.records(now(1))).unwrap();
+    let text = serde_json::to_string(&rates.all_records()).unwrap();
     let mut again = RateLimits::default();
     let back = Now { mono: Mono(0), wall: Wall(0) };
     again.restore(back, serde_json::from_str(&text).unwrap());
@@ -254,7 +273,7 @@ fn ten_thousand_sheets_in_a_hundred_jobs_are_all_started_once() {
     impl Candidates for Left<'_> {
         fn offer(&self, job: &JobId, visit: &mut dyn FnMut(Candidate<'_>) -> ControlFlow<()>) {
             for &sheet in &self.0[job] {
-                let candidate = Candidate { sheet, instrument: self.1, depth: 0, retries: 0 };
+                let candidate = Candidate { sheet, instrument: self.1, fallbacks: &[], depth: 0, retries: 0 };
                 if visit(candidate).is_break() {
                     return;
                 }
@@ -268,7 +287,7 @@ fn ten_thousand_sheets_in_a_hundred_jobs_are_all_started_once() {
         };
         assert!(left.get_mut(&job).unwrap().remove(&sheet));
         scheduler.started(now(0), &job, sheet, &x);
-        scheduler.ended(&job, sheet);
+        scheduler.ended(now(0), &job, sheet);
     }
     assert_eq!(scheduler.pick(now(0), Throttle::Free, &Left(&left, &x)), Pick::Nothing);
 }
@@ -286,7 +305,7 @@ proptest! {
         let mut offers = Offers::default();
         for (at, (priority, sheets)) in jobs.iter().enumerate() {
             let job = id(&format!("j{at}"));
-            scheduler.register(job.clone(), *priority, Wall(0));
+            scheduler.register(job.clone(), plain(*priority, Wall(0)));
             let sheets = sheets.iter().enumerate().map(|(num, of)| {
                 (SheetNo::from_index(num), on(["a", "b", "c/m", "c/n"][usize::from(*of)]), u32::from(*of), 0)
             });
@@ -307,9 +326,10 @@ proptest! {
                     prop_assert!(!running.is_empty(), "waits for something");
                     let at = usize::from(ends.next().unwrap()) % running.len();
                     let (job, sheet, _) = running.swap_remove(at);
-                    scheduler.ended(&job, sheet);
+                    scheduler.ended(now(0), &job, sheet);
                 }
                 Pick::Nothing => break,
+                Pick::FallBack(..) => prop_assert!(false, "nothing has a fallback"),
             }
             prop_assert_eq!(scheduler.stats().active as usize, running.len());
             prop_assert!(running.len() <= max as usize);

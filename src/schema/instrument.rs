@@ -97,6 +97,13 @@ const OUTPUT: &[Key] = &[
     key("cli.output.result_path", Text, Nothing, "Dot path of the result."),
     key("cli.output.error_path", Text, Nothing, "Dot path of the message of a failure."),
     key(
+        "cli.output.error_marker",
+        ByName(&Any),
+        Says("`{is_error: true}`"),
+        "Paths and values that say that the run failed, whatever its exit code.",
+    )
+    .or_null(),
+    key(
         "cli.output.completion_event_type",
         Text,
         Nothing,
@@ -111,6 +118,8 @@ const OUTPUT: &[Key] = &[
     key("cli.output.collect", Bool, Is("false"), "jsonl: join the results of all such events."),
     key("cli.output.input_tokens_path", Text, Nothing, "Dot path of the tokens read."),
     key("cli.output.output_tokens_path", Text, Nothing, "Dot path of the tokens written."),
+    key("cli.output.total_tokens_path", Text, Nothing, "Dot path of both together."),
+    key("cli.output.cost_path", Text, Nothing, "Dot path of the cost in US dollars."),
     key("cli.output.aggregate_tokens", Bool, Is("false"), "Add up all matches."),
 ];
 

@@ -158,6 +158,7 @@ impl Tables<'_> {
                 "type": ["boolean", "integer", "string"], "minimum": 0, "maximum": 1, "pattern": BOOL_TEXT,
             })),
             Kind::Bool => object(json!({"type": "boolean"})),
+            Kind::False => object(json!({"enum": [false, 0, "false", "no", "off"]})),
             Kind::Text | Kind::Path | Kind::Condition => object(json!({"type": "string"})),
             Kind::Regex => object(json!({"type": "string", "format": "regex"})),
             Kind::Filled => object(json!({"type": "string", "minLength": 1})),

@@ -45,6 +45,8 @@ pub enum Kind {
     Seconds(Range),
     /// Truth value.
     Bool,
+    /// Truth value that must be false: what it would switch on is not there.
+    False,
     /// Text.
     Text,
     /// Text that is not empty.

@@ -41,6 +41,7 @@ fn words(kind: &Kind) -> String {
         Kind::Number(range) => format!("number, {}", limits(*range)),
         Kind::Seconds(range) => format!("seconds, {}", limits(*range)),
         Kind::Bool => "truth".to_owned(),
+        Kind::False => "`false`".to_owned(),
         Kind::Text => "text".to_owned(),
         Kind::Filled => "text, not empty".to_owned(),
         Kind::Label(0, 0) => "text".to_owned(),

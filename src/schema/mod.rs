@@ -77,6 +77,12 @@ impl Document {
     }
 }
 
+/// The keys of a score whose last step is this name, in the order of the reference.
+pub(crate) fn paths_of_score(name: &str) -> Vec<&'static str> {
+    let keys = score::GROUPS.iter().flat_map(|group| group.keys);
+    keys.filter(|key| key.split().1 == name).map(|key| key.path).collect()
+}
+
 /// The reference page of scores, `docs/score-reference.md`.
 #[must_use]
 pub fn score_reference() -> String {

@@ -175,15 +175,23 @@ pub struct CostLimits {
     pub max_tokens_per_sheet: Option<u64>,
     /// Tokens.
     pub max_tokens_per_job: Option<u64>,
-    /// Dollars, default 0.003; used for models without a price.
-    pub cost_per_1k_input_tokens: f64,
-    /// Dollars, default 0.015.
-    pub cost_per_1k_output_tokens: f64,
+    /// Dollars; the price of models whose profile names none. `None` = not written: then the price is not known.
+    pub cost_per_1k_input_tokens: Option<f64>,
+    /// Dollars, as above.
+    pub cost_per_1k_output_tokens: Option<f64>,
     /// Share of a limit that is remarked, above 0 to 100, default 80.
     pub warn_at_percent: f64,
 }
 
 impl CostLimits {
+    /// Dollars per thousand tokens, read and written, when the score itself gives a price: what it leaves out of the
+    /// two has the documented default.
+    #[must_use]
+    pub fn own_price(&self) -> Option<(f64, f64)> {
+        let (input, output) = (self.cost_per_1k_input_tokens, self.cost_per_1k_output_tokens);
+        (input.is_some() || output.is_some()).then(|| (input.unwrap_or(0.003), output.unwrap_or(0.015)))
+    }
+
     pub(super) fn decode(f: &mut Fields<'_>) -> Self {
         let enabled = f.raw("enabled").map(|at| at.boolean().unwrap_or(false));
         let mut limits = Self {
@@ -192,8 +200,8 @@ impl CostLimits {
             max_cost_per_job: f.opt_float("max_cost_per_job", ABOVE_ZERO),
             max_tokens_per_sheet: f.opt_int("max_tokens_per_sheet", 1..=i64::MAX),
             max_tokens_per_job: f.opt_int("max_tokens_per_job", 1..=i64::MAX),
-            cost_per_1k_input_tokens: f.float("cost_per_1k_input_tokens", ABOVE_ZERO, 0.003),
-            cost_per_1k_output_tokens: f.float("cost_per_1k_output_tokens", ABOVE_ZERO, 0.015),
+            cost_per_1k_input_tokens: f.opt_float("cost_per_1k_input_tokens", ABOVE_ZERO),
+            cost_per_1k_output_tokens: f.opt_float("cost_per_1k_output_tokens", ABOVE_ZERO),
             warn_at_percent: f.float("warn_at_percent", PERCENT, 80.0),
         };
         let keys = ["max_cost_per_sheet", "max_cost_per_job", "max_tokens_per_sheet", "max_tokens_per_job"];

@@ -181,21 +181,33 @@ impl<'a> At<'a> {
         None
     }
 
+    /// There is a key and nothing after it: often the lines below are not indented.
+    fn nothing<T>(&self, message: &str) -> Option<T> {
+        let key = self.path.rsplit('.').next().unwrap_or_default();
+        self.error_hint(
+            message,
+            format!("nothing stands after `{key}:`; write a value there, or remove the key"),
+        );
+        None
+    }
+
     /// A whole number: an integer, a number without fraction, or either as text.
     pub(crate) fn any_int(&self) -> Option<i64> {
         const FRACTION: &str = "Input should be a valid integer, got a number with a fractional part";
+        const LARGE: &str = "Input should be a smaller number";
         const NOT_TEXT: &str = "Input should be a valid integer, unable to parse string as an integer";
         match &self.node.kind {
             Kind::Int(number) => Some(*number),
-            Kind::Float(number) => whole(*number).or_else(|| self.fail(FRACTION)),
+            Kind::Float(number) if number.fract() == 0.0 => whole(*number).or_else(|| self.fail(LARGE)),
+            Kind::Float(_) => self.fail(FRACTION),
             Kind::Str(text) => match (parse_int(text), parse_float(text)) {
                 (Some(number), _) => Some(number),
-                (None, Some(number)) => whole(number).or_else(|| self.fail(FRACTION)),
+                (None, Some(number)) if number.fract() == 0.0 => whole(number).or_else(|| self.fail(LARGE)),
+                (None, Some(_)) => self.fail(FRACTION),
                 (None, None) => self.fail(NOT_TEXT),
             },
-            Kind::Null | Kind::Bool(_) | Kind::Seq(_) | Kind::Map(_) => {
-                self.fail("Input should be a valid integer")
-            }
+            Kind::Null => self.nothing("Input should be a valid integer"),
+            Kind::Bool(_) | Kind::Seq(_) | Kind::Map(_) => self.fail("Input should be a valid integer"),
         }
     }
 
@@ -220,7 +232,8 @@ impl<'a> At<'a> {
             Kind::Str(text) => parse_float(text).or_else(|| {
                 self.fail("Input should be a valid number, unable to parse string as a number")
             })?,
-            Kind::Null | Kind::Bool(_) | Kind::Seq(_) | Kind::Map(_) => {
+            Kind::Null => return self.nothing("Input should be a valid number"),
+            Kind::Bool(_) | Kind::Seq(_) | Kind::Map(_) => {
                 return self.fail("Input should be a valid number");
             }
         };
@@ -257,7 +270,8 @@ impl<'a> At<'a> {
                 "no" | "off" | "n" | "f" | "false" | "0" => Some(false),
                 _ => self.unclear_boolean(),
             },
-            Kind::Null | Kind::Seq(_) | Kind::Map(_) => self.fail("Input should be a valid boolean"),
+            Kind::Null => self.nothing("Input should be a valid boolean"),
+            Kind::Seq(_) | Kind::Map(_) => self.fail("Input should be a valid boolean"),
         }
     }
 
@@ -273,7 +287,21 @@ impl<'a> At<'a> {
                 self.error_hint("Input should be a valid string", "put the value into quotes");
                 None
             }
-            Kind::Null | Kind::Seq(_) | Kind::Map(_) => self.fail("Input should be a valid string"),
+            Kind::Null => self.nothing("Input should be a valid string"),
+            Kind::Seq(_) => {
+                self.error_hint(
+                    "Input should be a valid string",
+                    "write one text, not a list; a text that begins with `[` needs quotes",
+                );
+                None
+            }
+            Kind::Map(_) => {
+                self.error_hint(
+                    "Input should be a valid string",
+                    "write one text, not a mapping; a text that begins with `{` needs quotes",
+                );
+                None
+            }
         }
     }
 
@@ -318,7 +346,8 @@ impl<'a> At<'a> {
             None => String::new(),
         };
         let message = format!("Input should be {list}");
-        match nearest(written, words.iter().map(|(word, _)| *word)) {
+        let same = words.iter().map(|(word, _)| *word).find(|word| word.eq_ignore_ascii_case(written));
+        match same.or_else(|| nearest(written, words.iter().map(|(word, _)| *word))) {
             Some(near) => self.error_hint(message, format!("did you mean '{near}'?")),
             None => self.error(message),
         }
@@ -345,6 +374,17 @@ impl<'a> At<'a> {
     fn entries(&self) -> Option<&'a [Entry]> {
         match &self.node.kind {
             Kind::Map(entries) => Some(entries),
+            Kind::Str(text)
+                if text
+                    .split_once('=')
+                    .is_some_and(|(key, _)| key.trim().chars().all(|c| c.is_alphanumeric() || c == '_')) =>
+            {
+                self.error_hint(
+                    "Input should be a valid mapping",
+                    "write `key: value`, with a colon instead of `=`",
+                );
+                None
+            }
             _ => self.fail("Input should be a valid mapping"),
         }
     }
@@ -379,7 +419,11 @@ impl<'a> At<'a> {
                 Key::Str(text) => parse_int(text),
             };
             let Some(number) = number else {
-                at.error("Input should be a valid integer, unable to parse string as an integer");
+                let map = self.path.rsplit('.').next().unwrap_or_default();
+                at.error_hint(
+                    "Input should be a valid integer, unable to parse string as an integer",
+                    format!("the keys below `{map}:` are numbers of sheets or stages, such as `1:`"),
+                );
                 continue;
             };
             if !seen.insert(number) {
@@ -452,21 +496,25 @@ pub(crate) fn nearest<'k>(word: &str, candidates: impl Iterator<Item = &'k str>)
         .map(|(_, candidate)| candidate)
 }
 
-/// Insertions, deletions and replacements from one word to the other; long words are not compared.
+/// Insertions, deletions, replacements and swaps of neighbours from one word to the other; long words are not compared.
 pub(crate) fn distance(a: &str, b: &str) -> usize {
     if a.len() > 64 || b.len() > 64 {
         return usize::MAX;
     }
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, ca) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    let mut before: Vec<usize> = Vec::new();
+    let mut last: Vec<usize> = (0..=b.len()).collect();
+    for (i, ca) in a.iter().enumerate() {
+        let mut row = vec![i + 1];
         for (j, cb) in b.iter().enumerate() {
-            let replace = diagonal + usize::from(ca != *cb);
-            diagonal = row[j + 1];
-            row[j + 1] = replace.min(row[j] + 1).min(diagonal + 1);
+            let replace = last[j] + usize::from(ca != cb);
+            let mut least = replace.min(last[j + 1] + 1).min(row[j] + 1);
+            if i > 0 && j > 0 && *ca == b[j - 1] && a[i - 1] == *cb {
+                least = least.min(before[j - 1] + 1);
+            }
+            row.push(least);
         }
+        before = std::mem::replace(&mut last, row);
     }
-    row[b.len()]
+    last[b.len()]
 }

@@ -10,6 +10,16 @@ use super::value::Map;
 
 const ABOVE_ZERO: Bound = Bound::Above(0.0);
 
+/// `enabled` of a section that nobody carries out: asking for it is an error, so that no job runs without what its
+/// score counts on.
+fn refused(f: &mut Fields<'_>, why: &str, instead: &str) -> bool {
+    let Some(at) = f.raw("enabled") else { return false };
+    if at.boolean() == Some(true) {
+        at.error_hint(why, instead);
+    }
+    false
+}
+
 /// `logging`: the log of the job.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Logging {
@@ -212,10 +222,10 @@ impl Trigger {
     }
 }
 
-/// `ai_review`: without effect.
+/// `ai_review`. There is nobody who reviews, so a score that enables it is refused; the rest is checked only.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AiReview {
-    /// Default false.
+    /// Always false.
     pub enabled: bool,
     /// 0-100, default 60.
     pub min_score: u32,
@@ -233,7 +243,12 @@ impl AiReview {
     pub(super) fn decode(f: &mut Fields<'_>) -> Self {
         let words = [("retry", "retry"), ("warn", "warn"), ("fail", "fail")];
         let review = Self {
-            enabled: f.boolean("enabled", false),
+            enabled: refused(
+                f,
+                "ai_review is not carried out: no result would be reviewed",
+                "set `enabled: false`, and let a sheet of its own review the result, \
+                 or a validation of type command_succeeds",
+            ),
             min_score: f.int("min_score", 0..=100, 60),
             target_score: f.int("target_score", 0..=100, 80),
             on_low_score: f.word("on_low_score", &words, "warn"),
@@ -365,10 +380,11 @@ impl AgentCard {
     }
 }
 
-/// `bridge`: without effect.
+/// `bridge`. Nothing stands between a sheet and its instrument, so a score that enables it is refused; the rest is
+/// checked only.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Bridge {
-    /// Default false.
+    /// Always false.
     pub enabled: bool,
     /// Default true.
     pub mcp_proxy_enabled: bool,
@@ -416,7 +432,12 @@ const PROTECTED: [&str; 9] = [
 impl Bridge {
     pub(super) fn decode(f: &mut Fields<'_>) -> Self {
         Self {
-            enabled: f.boolean("enabled", false),
+            enabled: refused(
+                f,
+                "bridge is not carried out: no tool server would be started and no other model asked",
+                "set `enabled: false`; name tool servers with a technique of kind mcp, \
+                 and other models with `instrument_fallbacks`",
+            ),
             mcp_proxy_enabled: f.boolean("mcp_proxy_enabled", true),
             mcp_servers: f.list("mcp_servers", |at| at.section(McpServer::decode)),
             hybrid_routing_enabled: f.boolean("hybrid_routing_enabled", false),
@@ -458,5 +479,33 @@ pub struct SelfHealing {
 impl SelfHealing {
     pub(super) fn decode(f: &mut Fields<'_>) -> Self {
         Self { max_attempts: f.int("max_attempts", 0..=i64::MAX, 1) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use crate::score::{Issue, Source, load};
+
+    fn issues(more: &str) -> Vec<Issue> {
+        let text = format!(
+            "name: a\nworkspace: ws\nsheet: {{size: 1, total_items: 1}}\nprompt: {{template: x}}\n{more}\n"
+        );
+        load(&Source { text, base: "/w".into(), ..Source::default() }).issues
+    }
+
+    #[test]
+    fn what_nobody_carries_out_cannot_be_enabled() {
+        for (section, advice) in [("ai_review", "command_succeeds"), ("bridge", "kind mcp")] {
+            let refused = issues(&format!("{section}: {{enabled: yes}}"));
+            let [issue] = refused.as_slice() else { panic!("{section}: {refused:?}") };
+            assert!(issue.is_error() && issue.path == format!("{section}.enabled"), "{issue:?}");
+            assert!(issue.message.contains("is not carried out"), "{issue:?}");
+            assert!(issue.hint.as_deref().unwrap().contains(advice), "{issue:?}");
+            assert!(!issues(&format!("{section}: {{enabled: false}}")).iter().any(Issue::is_error));
+            assert!(!issues(&format!("{section}: {{}}")).iter().any(Issue::is_error));
+            assert!(issues(&format!("{section}: {{enabled: perhaps}}")).iter().any(Issue::is_error));
+        }
     }
 }

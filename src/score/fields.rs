@@ -213,11 +213,43 @@ impl<'a> Fields<'a> {
         let typo = || cx.typos.iter().find(|(wrong, _)| *wrong == key).map(|(_, right)| *right);
         let near = || nearest(key, self.asked.iter().copied());
         let meant = if self.at.path.is_empty() { typo().or_else(near) } else { near().or_else(typo) };
-        match meant {
-            Some(right) => format!("Unknown field '{key}' - did you mean '{right}'?"),
-            None => format!("Unknown field '{key}' - this is not a valid {}", cx.noun),
+        if let Some(right) = meant {
+            return format!("Unknown field '{key}' - did you mean '{right}'?");
         }
+        if let Some(item) = key.strip_prefix('-') {
+            return format!(
+                "Unknown field '{key}' - an item of a list needs a space after its dash: '- {item}: ...'"
+            );
+        }
+        if let Some(place) = (cx.noun == "score field").then(|| elsewhere(key, &self.at.path)).flatten() {
+            return format!("Unknown field '{key}' - {place}");
+        }
+        let known = if !self.at.path.is_empty() && (1..=12).contains(&self.asked.len()) {
+            format!("; known here: {}", self.asked.join(", "))
+        } else {
+            String::new()
+        };
+        format!("Unknown field '{key}' - this is not a valid {}{known}", cx.noun)
     }
+}
+
+/// A key of a score that is known at another level: usually the indentation is wrong.
+fn elsewhere(key: &str, here: &str) -> Option<String> {
+    let paths = crate::schema::paths_of_score(key);
+    let depth = |path: &str| path.split('.').count();
+    let least = paths.iter().map(|path| depth(path)).min()?;
+    let mut best = paths.into_iter().filter(|path| depth(path) == least);
+    let path = best.next()?;
+    let more: Vec<&str> = best.collect();
+    if more.len() > 3 {
+        return None;
+    }
+    let Some((parent, _)) = path.rsplit_once('.') else {
+        return Some(format!("it belongs to the top level, without indentation, not below '{here}'"));
+    };
+    let all = std::iter::once(path).chain(more).collect::<Vec<_>>().join("' or '");
+    let (section, _) = parent.split_once('.').unwrap_or((parent, ""));
+    Some(format!("did you mean '{all}'? It is indented below '{section}:'"))
 }
 
 /// A path with the numbers of lists and maps as `*`.

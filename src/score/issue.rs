@@ -121,6 +121,29 @@ impl Issue {
         self
     }
 
+    /// As JSON, with the names of `validate --json`; what is not known is left out.
+    #[must_use]
+    pub fn document(&self) -> serde_json::Map<String, serde_json::Value> {
+        use serde_json::{Value, json};
+        let mut document = serde_json::Map::new();
+        let mut put = |key: &str, value: Value| {
+            if !value.is_null() {
+                document.insert(key.to_owned(), value);
+            }
+        };
+        put("check_id", json!(self.code));
+        put("severity", json!(self.severity));
+        put("message", json!(self.message));
+        put("path", Some(self.path.as_str()).filter(|path| !path.is_empty()).into());
+        put("line", self.line.into());
+        put("column", self.column.into());
+        put("context", self.context.clone().into());
+        put("suggestion", self.hint.clone().into());
+        put("auto_fixable", self.auto_fixable.then_some(true).into());
+        put("metadata", if self.metadata.is_empty() { Value::Null } else { json!(self.metadata) });
+        document
+    }
+
     /// Whether the document is refused because of it.
     #[must_use]
     pub fn is_error(&self) -> bool {

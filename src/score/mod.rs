@@ -7,6 +7,7 @@
 //! condition and regular expression parsed or compiled once.
 
 mod after;
+mod cards;
 pub mod checks;
 mod control;
 pub(crate) mod decode;
@@ -25,6 +26,8 @@ pub mod pattern;
 mod prompt;
 mod rules;
 mod sheet;
+mod syntax;
+mod top;
 pub mod value;
 pub(crate) mod yaml;
 
@@ -47,11 +50,12 @@ pub use inert::inert_keys;
 pub use instruments::{Backend, InstrumentConfig, InstrumentDef, Movement, Ollama, OutputFormat};
 pub use issue::{Issue, Severity};
 pub use learning::{AutoApply, EntropyResponse, ExplorationBudget, Learning};
+pub(crate) use load::inspect;
 pub use load::{Loaded, Source, load, referenced_files};
-pub(crate) use load::{inspect, name as document_name};
 pub use prompt::{Extension, Prompt};
 pub use rules::{Rule, RuleKind};
 pub use sheet::{Condition, Injection, InjectionKind, InjectionSource, Sheet, SkipCommand};
+pub(crate) use top::name as document_name;
 pub use value::{Map, Value};
 
 /// A loaded score. Fields are named as their keys.

@@ -1,8 +1,8 @@
 //! Regular expressions of scores and profiles: written for Python, run by the `regex` crate.
 
-use regex::{Regex, RegexBuilder};
+use regex::Regex;
 
-use crate::util::pattern::translated;
+use crate::util::pattern::{Flags, build as compiled};
 
 /// Compiles a pattern: `^` and `$` match at every line, `\Z` is the end of the text.
 ///
@@ -10,6 +10,20 @@ use crate::util::pattern::translated;
 /// Why it is not a regular expression, or which construct is not supported, one line.
 pub fn compile(pattern: &str) -> Result<Regex, String> {
     build(pattern, false)
+}
+
+/// Whether [`compile`] takes a pattern, without the work of compiling when that cannot fail: reading it is enough for
+/// a short one without counted repetitions, which never becomes too large.
+///
+/// # Errors
+/// As [`compile`].
+pub fn check(pattern: &str) -> Result<(), String> {
+    let small = pattern.len() <= 64 && !pattern.contains('{');
+    let reads = || {
+        let mut parser = regex_syntax::ParserBuilder::new().multi_line(true).build();
+        parser.parse(&translated(pattern)).is_ok()
+    };
+    if small && reads() { Ok(()) } else { compile(pattern).map(drop) }
 }
 
 /// As [`compile`], without regard to case.
@@ -21,18 +35,18 @@ pub fn compile_caseless(pattern: &str) -> Result<Regex, String> {
 }
 
 fn build(pattern: &str, caseless: bool) -> Result<Regex, String> {
-    RegexBuilder::new(&translated(pattern)).multi_line(true).case_insensitive(caseless).build().map_err(
-        |error| {
-            let text = error.to_string();
-            if ["look-around", "backreferences"].iter().any(|what| text.contains(what)) {
-                return "pattern uses look-around/back-references, which this build does not support"
-                    .to_owned();
-            }
-            let place = position(&text).map_or_else(String::new, |at| format!(" at position {at}"));
-            let last = text.lines().last().unwrap_or("").trim();
-            format!("{}{place}", last.strip_prefix("error: ").unwrap_or(last))
-        },
-    )
+    compiled(pattern, Flags { multi_line: true, ignore_case: caseless }).map_err(|error| {
+        let text = error.to_string();
+        if ["look-around", "backreferences"].iter().any(|what| text.contains(what)) {
+            return "pattern uses look-around/back-references, which this build does not support".to_owned();
+        }
+        if text.contains("size limit") {
+            return "pattern is too large when compiled: repeat less, or use content_contains".to_owned();
+        }
+        let place = position(&text).map_or_else(String::new, |at| format!(" at position {at}"));
+        let last = text.lines().last().unwrap_or("").trim();
+        format!("{}{place}", last.strip_prefix("error: ").unwrap_or(last))
+    })
 }
 
 /// The character, from 0, at which a pattern of one line goes wrong: the error draws a caret below it.
@@ -47,6 +61,8 @@ pub(super) fn advice(pattern: &str) -> &'static str {
     let why = compile(pattern).err().unwrap_or_default();
     if why.contains("look-around") {
         "match the text itself and check the rest with a second rule, or use command_succeeds with grep -P"
+    } else if why.contains("size limit") || why.contains("too large") {
+        "repeat less: `{1,20}` instead of `{1,1000}`, `\\S` instead of `\\w`; content_contains needs no pattern at all"
     } else if why.contains("repetition") {
         "`*`, `+`, `?` and `{n}` repeat what stands before them: write `\\*` for the character itself"
     } else if why.contains("group") || why.contains("parenthes") {
@@ -66,6 +82,33 @@ mod tests {
     use super::*;
 
     #[test]
+    fn checking_says_what_compiling_says() {
+        for pattern in [
+            "a",
+            "(",
+            "[a",
+            "a**",
+            "*a",
+            r"a\",
+            r"(?P<n>x)\Z",
+            "(?=a)",
+            r"(a)\1",
+            r"\w+@\d",
+            "(?i)x|y$",
+            "a{2}",
+            r"(\w{1,1000}){1,1000}",
+            r"\p{Greek}",
+            r"\p{Nope}",
+            "(?x) a # b",
+            r"\xff",
+            r"(?-u)\xff",
+            r"\w\w\w\w\w\w\w\w\w\w\w\w\w\w\w\w\w\w\w\w\w\w\w\w\w\w\w\w\w\w\w\w",
+        ] {
+            assert_eq!(check(pattern), compile(pattern).map(drop), "{pattern}");
+        }
+    }
+
+    #[test]
     fn patterns_of_python() {
         assert!(compile(r"^b$").unwrap().is_match("a\nb\nc"));
         assert!(!compile(r"a\Z").unwrap().is_match("a\nb"));
@@ -74,5 +117,6 @@ mod tests {
         assert_eq!(compile("(").unwrap_err(), "unclosed group at position 0");
         assert!(compile("(?=a)").unwrap_err().contains("look-around"));
         assert!(compile(r"(a)\1").unwrap_err().contains("back-references"));
+        assert!(compile(r"(\w{1,1000}){1,1000}").unwrap_err().contains("too large"));
     }
 }

@@ -124,7 +124,7 @@ impl Rule {
         }
         if kind == RuleKind::ContentRegex
             && let Some(text) = &pattern
-            && let Err(message) = pattern::compile(text)
+            && let Err(message) = pattern::check(text)
             && let Some(at) = f.peek("pattern")
         {
             let message = format!("Invalid regex pattern for content_regex validation: {message}");

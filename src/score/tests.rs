@@ -218,7 +218,7 @@ fn variables_keep_what_was_written() {
 fn one_instrument_only() {
     check_errors(
         "instrument: gemini-cli\nbackend: {type: ollama}",
-        "Cannot specify both 'instrument: gemini-cli' and 'backend.type: ollama'. Both name the program that runs the sheets.",
+        "backend.type: Cannot specify both 'instrument: gemini-cli' and 'backend.type: ollama'. Both name the program that runs the sheets.",
     );
     check_errors("instrument: gemini-cli\nbackend: {type: claude_cli, timeout_seconds: 10}", "");
     check_errors(
@@ -398,7 +398,7 @@ bridge: {mcp_servers: [{}]}
 fn known_keys() -> BTreeSet<String> {
     let root = yaml::parse(EVERYTHING).unwrap();
     let cx = Cx::new("score field", &[]);
-    load::decode(&cx, &root, &Source::default());
+    top::decode(&cx, &root, &Source::default());
     cx.known_keys()
 }
 

@@ -3,7 +3,8 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::rows::{
-    self, ACTIVE, AttemptRow, JobRow, JobSummary, ROW_COLUMNS, SUMMARY_COLUMNS, SheetRow, StoredJob,
+    self, ACTIVE, AttemptRow, InstrumentRow, JobRow, JobSummary, ROW_COLUMNS, SUMMARY_COLUMNS, SheetRow,
+    StoredJob,
 };
 use crate::ids::{JobId, SheetNo};
 
@@ -121,4 +122,19 @@ pub(super) fn attempts(
 
 pub(super) fn meta(db: &Connection, key: &str) -> rusqlite::Result<Option<String>> {
     db.prepare_cached("SELECT value FROM meta WHERE key = ?1")?.query_row([key], |row| row.get(0)).optional()
+}
+
+pub(super) fn instruments(db: &Connection) -> rusqlite::Result<Vec<InstrumentRow>> {
+    db.prepare_cached(
+        "SELECT kind, instrument, model, data FROM instruments ORDER BY kind, instrument, model",
+    )?
+    .query_map([], |row| {
+        Ok(InstrumentRow {
+            kind: row.get(0)?,
+            instrument: row.get(1)?,
+            model: row.get(2)?,
+            data: row.get(3)?,
+        })
+    })?
+    .collect()
 }

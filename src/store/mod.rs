@@ -28,6 +28,6 @@ mod tests;
 pub use error::{CommitError, OpenError, ReadError, Trouble};
 pub use open::Opened;
 pub use reader::Reader;
-pub use rows::{AttemptRow, JobRow, JobSummary, SheetRow, StoredJob, Write, is_active};
+pub use rows::{AttemptRow, InstrumentRow, JobRow, JobSummary, SheetRow, StoredJob, Write, is_active};
 pub use schema::VERSION;
 pub use writer::Store;

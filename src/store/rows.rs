@@ -168,6 +168,19 @@ pub struct StoredJob {
     pub snapshot: Option<String>,
 }
 
+/// Something that is known of an instrument over all jobs: a rate limit, a circuit breaker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InstrumentRow {
+    /// What it is: `limit` or `breaker`.
+    pub kind: String,
+    /// Instrument.
+    pub instrument: String,
+    /// Model; "" = none.
+    pub model: String,
+    /// Record as JSON.
+    pub data: String,
+}
+
 /// One change. Changes of sheets, attempts and snapshots of a job that has no row do nothing.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Write {
@@ -223,6 +236,8 @@ pub enum Write {
     /// A job goes on with another version of its score: its sheets are deleted, because it may have
     /// fewer now; its attempts stay.
     DropSheets(JobId),
+    /// What is known of all instruments; replaces what was known before.
+    Instruments(Vec<InstrumentRow>),
     /// Keep a value for the conductor itself.
     Meta {
         /// Name.
@@ -233,7 +248,8 @@ pub enum Write {
 }
 
 /// Statuses of jobs that are not over. Anything else, unknown words included, counts as ended.
-pub(super) const ACTIVE: [&str; 6] = ["queued", "running", "paused", "pausing", "pending", "paused_at_chain"];
+pub(super) const ACTIVE: [&str; 7] =
+    ["queued", "running", "paused", "pausing", "pending", "finishing", "paused_at_chain"];
 
 /// Whether a status word means that the job is not over. Unknown words count as ended.
 #[must_use]

@@ -10,7 +10,7 @@ type Migration = fn(&Connection) -> rusqlite::Result<()>;
 
 /// Entry `n` leads from version `n` to `n + 1`. Version 0 is an empty file or a database of the
 /// first generations, which never set a version.
-pub(super) const MIGRATIONS: &[Migration] = &[first];
+pub(super) const MIGRATIONS: &[Migration] = &[first, instruments];
 
 /// Columns that came after the first nine, in the order in which they were added.
 const LATER_COLUMNS: &[(&str, &str)] = &[
@@ -74,5 +74,13 @@ fn first(db: &Connection) -> rusqlite::Result<()> {
            job_id TEXT PRIMARY KEY REFERENCES jobs (job_id) ON DELETE CASCADE, data TEXT NOT NULL);
 
          CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;",
+    )
+}
+
+fn instruments(db: &Connection) -> rusqlite::Result<()> {
+    db.execute_batch(
+        "CREATE TABLE instruments (
+           kind TEXT NOT NULL, instrument TEXT NOT NULL, model TEXT NOT NULL DEFAULT '', data TEXT NOT NULL,
+           PRIMARY KEY (kind, instrument, model)) WITHOUT ROWID;",
     )
 }

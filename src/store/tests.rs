@@ -411,3 +411,38 @@ fn ten_thousand_jobs_are_listed_from_an_index() {
     eprintln!("note: opened after a clean end in {:?}", start.elapsed());
     assert!(store.active_jobs().unwrap().is_empty());
 }
+
+#[test]
+fn instruments_are_replaced_as_a_whole() {
+    let (_directory, path) = place();
+    let mut store = open(&path);
+    assert_eq!(store.instruments().unwrap(), []);
+    let row = |kind: &str, model: &str| InstrumentRow {
+        kind: kind.into(),
+        instrument: "cli".into(),
+        model: model.into(),
+        data: "{}".into(),
+    };
+    store.commit(&[Write::Instruments(vec![row("limit", ""), row("breaker", "big")])], false).unwrap();
+    drop(store);
+    let mut store = open(&path);
+    assert_eq!(store.instruments().unwrap(), [row("breaker", "big"), row("limit", "")]);
+    store.commit(&[Write::Instruments(vec![row("limit", "big")])], false).unwrap();
+    assert_eq!(store.instruments().unwrap(), [row("limit", "big")]);
+}
+
+#[test]
+fn a_database_of_the_first_version_gets_the_instruments() {
+    let (_directory, path) = place();
+    let mut store = open(&path);
+    store.commit(&[upsert(&row("job", "paused", 1))], true).unwrap();
+    drop(store);
+    let db = Connection::open(&path).unwrap();
+    db.execute_batch("DROP TABLE instruments").unwrap();
+    db.pragma_update(None, "user_version", 1).unwrap();
+    drop(db);
+    let mut store = open(&path);
+    assert!(path.with_file_name("daemon-state.db.bak-v1").exists());
+    assert_eq!(store.active_jobs().unwrap().len(), 1);
+    store.commit(&[Write::Instruments(Vec::new())], true).unwrap();
+}

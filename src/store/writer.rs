@@ -10,7 +10,7 @@ use rusqlite::{Connection, params};
 use super::error::{CommitError, OpenError, ReadError, Trouble};
 use super::list;
 use super::open::{self, OPEN_MARK, Opened};
-use super::rows::{JobRow, StoredJob, Write};
+use super::rows::{InstrumentRow, JobRow, StoredJob, Write};
 use crate::time::Wall;
 
 /// The writing connection. Owned by the conductor thread.
@@ -85,6 +85,11 @@ impl Store {
     /// The row of a job: what a re-submission needs to know (its last attempt number, when it ended).
     pub fn job(&self, id: &str) -> Result<Option<JobRow>, ReadError> {
         list::job(&self.db, id).map_err(|source| self.unread("a job", source))
+    }
+
+    /// What was kept with [`Write::Instruments`].
+    pub fn instruments(&self) -> Result<Vec<InstrumentRow>, ReadError> {
+        list::instruments(&self.db).map_err(|source| self.unread("the instruments", source))
     }
 
     /// A value kept with [`Write::Meta`].
@@ -195,6 +200,16 @@ impl Store {
             }
             Write::DropSheets(job) => {
                 db.prepare_cached("DELETE FROM sheets WHERE job_id = ?1")?.execute([job.as_str()]).map(drop)
+            }
+            Write::Instruments(rows) => {
+                db.prepare_cached("DELETE FROM instruments")?.execute([])?;
+                let mut insert = db.prepare_cached(
+                    "INSERT OR REPLACE INTO instruments (kind, instrument, model, data) VALUES (?1, ?2, ?3, ?4)",
+                )?;
+                for InstrumentRow { kind, instrument, model, data } in rows {
+                    insert.execute([kind, instrument, model, data])?;
+                }
+                Ok(())
             }
             Write::Meta { key, value } => db
                 .prepare_cached("INSERT OR REPLACE INTO meta (key, value) VALUES (?1, ?2)")?

@@ -8,6 +8,88 @@ use minijinja::{Environment, Error, ErrorKind, State, Value};
 use super::json;
 use super::python;
 
+/// Names of the filters that there are, for suggestions.
+pub(crate) const FILTERS: &[&str] = &[
+    "abs",
+    "attr",
+    "batch",
+    "bool",
+    "capitalize",
+    "center",
+    "count",
+    "d",
+    "default",
+    "dictsort",
+    "e",
+    "escape",
+    "first",
+    "float",
+    "format",
+    "groupby",
+    "indent",
+    "int",
+    "items",
+    "join",
+    "last",
+    "length",
+    "list",
+    "lower",
+    "map",
+    "max",
+    "min",
+    "pprint",
+    "reject",
+    "rejectattr",
+    "replace",
+    "reverse",
+    "round",
+    "safe",
+    "select",
+    "selectattr",
+    "slice",
+    "sort",
+    "split",
+    "string",
+    "sum",
+    "title",
+    "tojson",
+    "trim",
+    "truncate",
+    "unique",
+    "upper",
+    "urlencode",
+    "wordcount",
+];
+/// Names of the tests that there are, for suggestions.
+pub(crate) const TESTS: &[&str] = &[
+    "boolean",
+    "defined",
+    "divisibleby",
+    "eq",
+    "even",
+    "false",
+    "float",
+    "ge",
+    "gt",
+    "in",
+    "integer",
+    "iterable",
+    "le",
+    "lower",
+    "lt",
+    "mapping",
+    "ne",
+    "none",
+    "number",
+    "odd",
+    "sameas",
+    "sequence",
+    "string",
+    "true",
+    "undefined",
+    "upper",
+];
+
 /// Registers them in an environment.
 pub(super) fn register(env: &mut Environment<'_>) {
     env.add_filter("truncate", truncate);
@@ -24,7 +106,13 @@ pub(super) fn register(env: &mut Environment<'_>) {
     env.add_filter("tojson", json::tojson);
     env.add_filter("list", list);
     env.add_filter("dictsort", dictsort);
+    env.add_filter("escape", escape);
+    env.add_filter("e", escape);
+    env.add_filter("urlencode", urlencode);
+    env.add_filter("batch", batch);
+    env.add_filter("slice", slice);
     env.add_test("iterable", is_iterable);
+    env.add_test("sequence", is_sequence);
     env.add_function("cycler", |items: Rest<Value>| minijinja_contrib::globals::cycler(items.to_vec()));
     env.add_function("joiner", minijinja_contrib::globals::joiner);
 }
@@ -35,6 +123,76 @@ fn is_iterable(state: &State, value: &Value) -> Result<bool, Error> {
         StringInput::new(state, value)?;
     }
     Ok(value.try_iter().is_ok())
+}
+
+/// As in Jinja2, texts and mappings are sequences too.
+fn is_sequence(state: &State, value: &Value) -> Result<bool, Error> {
+    if value.is_undefined() {
+        StringInput::new(state, value)?;
+    }
+    Ok(matches!(value.kind(), ValueKind::Seq | ValueKind::Map | ValueKind::String))
+}
+
+/// The five characters of HTML, spelled as in Jinja2.
+fn escape(state: &State, value: &Value) -> Result<String, Error> {
+    StringInput::new(state, value)?;
+    let text = python::to_str(value);
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&#34;"),
+            '\'' => out.push_str("&#39;"),
+            c => out.push(c),
+        }
+    }
+    Ok(out)
+}
+
+/// A text for an address: letters, digits and `-._~/` stay.
+fn urlencode(state: &State, value: &Value) -> Result<String, Error> {
+    StringInput::new(state, value)?;
+    let mut out = String::new();
+    for byte in python::to_str(value).bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    Ok(out)
+}
+
+/// `batch(linecount, fill_with=none)`.
+fn batch(
+    state: &State,
+    value: Value,
+    linecount: Option<usize>,
+    fill_with: Option<Value>,
+    kwargs: Kwargs,
+) -> Result<Value, Error> {
+    let linecount = either(linecount, &kwargs, "linecount")?;
+    let fill_with = either(fill_with, &kwargs, "fill_with")?.filter(|value: &Value| !value.is_none());
+    kwargs.assert_all_used()?;
+    let linecount = linecount.ok_or_else(|| invalid("batch: how many items make a row?"))?;
+    minijinja::filters::batch(state, value, linecount, fill_with)
+}
+
+/// `slice(slices, fill_with=none)`.
+fn slice(
+    state: &State,
+    value: Value,
+    slices: Option<usize>,
+    fill_with: Option<Value>,
+    kwargs: Kwargs,
+) -> Result<Value, Error> {
+    let slices = either(slices, &kwargs, "slices")?;
+    let fill_with = either(fill_with, &kwargs, "fill_with")?.filter(|value: &Value| !value.is_none());
+    kwargs.assert_all_used()?;
+    let slices = slices.ok_or_else(|| invalid("slice: into how many columns?"))?;
+    minijinja::filters::slice(state, value, slices, fill_with)
 }
 
 fn invalid(message: impl Into<Cow<'static, str>>) -> Error {

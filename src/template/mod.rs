@@ -7,6 +7,7 @@
 
 mod filters;
 mod json;
+mod methods;
 mod nesting;
 mod object;
 pub mod placeholders;
@@ -23,6 +24,7 @@ use std::sync::OnceLock;
 
 use minijinja::{AutoEscape, Environment, ErrorKind, Output, State, Template, UndefinedBehavior, Value};
 
+pub(crate) use filters::{FILTERS, TESTS};
 pub use vars::{Item, Stand, Vars};
 
 /// Largest rendered text, 16 MiB.
@@ -75,6 +77,19 @@ pub fn undeclared(template: &str) -> Vec<String> {
     names
 }
 
+/// The first filter that a template names and that does not exist, with its line; also where it is not reached.
+#[must_use]
+pub fn unknown_filter(template: &str) -> Option<(String, usize)> {
+    let missing = |name: &str| {
+        let probe = strict().render_str(&format!("{{{{ 0 | {name} }}}}"), ());
+        probe.err().is_some_and(|error| error.kind() == ErrorKind::UnknownFilter)
+    };
+    let template = prepared(template).ok()?;
+    let found = nesting::filters(&template);
+    let (name, line) = found.into_iter().find(|(name, _)| !FILTERS.contains(name) && missing(name))?;
+    Some((name.to_owned(), line))
+}
+
 /// Renders one template with several sets of variables, as [`render`] does; it is compiled once.
 pub fn render_each(
     template: &str,
@@ -119,9 +134,13 @@ fn fill(compiled: &Template<'_, '_>, length: usize, vars: &Vars) -> Result<Strin
 fn prepared(template: &str) -> Result<String, RenderError> {
     let text = template.replace("\r\n", "\n").replace('\r', "\n");
     match nesting::too_deep(&text) {
-        Some(line) => {
-            let message =
-                "an expression or a block is nested too deeply: split it with `{% set %}`".to_owned();
+        Some((line, open)) => {
+            let message = if open {
+                "template syntax error: a `{{` or `{%` that begins here is never closed: unexpected end of its text"
+            } else {
+                "an expression or a block is nested too deeply: split it with `{% set %}`"
+            };
+            let message = message.to_owned();
             Err(RenderError { message, line: Some(line) })
         }
         None => Ok(text),
@@ -139,7 +158,7 @@ fn environment(undefined: UndefinedBehavior) -> Environment<'static> {
     env.set_syntax(
         SyntaxConfig::builder().keep_trailing_newline(true).build().expect("the usual delimiters are valid"),
     );
-    env.set_unknown_method_callback(method);
+    env.set_unknown_method_callback(methods::call);
     env.set_formatter(print);
     env.remove_global("debug");
     filters::register(&mut env);
@@ -152,23 +171,6 @@ fn print(out: &mut Output<'_>, _state: &mut State<'_, '_>, value: &Value) -> Res
     }
     python::write_str(out, value)
         .map_err(|_| minijinja::Error::new(ErrorKind::WriteFailure, "a value could not be printed"))
-}
-
-/// Methods of Python's strings, lists and dicts.
-fn method(
-    state: &mut State<'_, '_>,
-    value: &Value,
-    name: &str,
-    args: &[Value],
-) -> Result<Value, minijinja::Error> {
-    if matches!(name, "append" | "extend" | "insert" | "pop" | "update" | "remove" | "clear" | "setdefault") {
-        let message = format!(
-            "`.{name}()` would change a value, and values in templates are constant: \
-             write `{{% set x = x + [item] %}}`, in a loop with a `namespace`"
-        );
-        return Err(minijinja::Error::new(ErrorKind::UnknownMethod, message));
-    }
-    minijinja_contrib::pycompat::unknown_method_callback(state, value, name, args)
 }
 
 fn explain(error: &minijinja::Error) -> RenderError {

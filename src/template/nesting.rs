@@ -10,8 +10,8 @@ const MAX_OPERATORS: usize = 250;
 /// `elif` branches under one outermost block: for the compiler each is an `if` inside the one before.
 const MAX_BRANCHES: usize = 250;
 
-/// The line of the first tag that is too deep.
-pub(super) fn too_deep(text: &str) -> Option<usize> {
+/// The first tag that is too deep: its line, and whether another tag begins inside it, so that it was never closed.
+pub(super) fn too_deep(text: &str) -> Option<(usize, bool)> {
     let (mut blocks, mut branches) = (0usize, 0usize);
     let mut at = 0;
     while let Some(found) = text[at..].find('{') {
@@ -24,7 +24,8 @@ pub(super) fn too_deep(text: &str) -> Option<usize> {
         } else if rest.starts_with("{{") || rest.starts_with("{%") {
             let (length, too_many) = tag(&rest[2..], rest.as_bytes()[1]);
             if too_many {
-                return Some(line());
+                let inside = &rest[2..2 + length];
+                return Some((line(), inside.contains("{{") || inside.contains("{%")));
             }
             let body = &rest[2..2 + length];
             at = start + 2 + length;
@@ -41,11 +42,59 @@ pub(super) fn too_deep(text: &str) -> Option<usize> {
                 branches = 0;
             }
             if blocks > MAX_DEPTH || branches > MAX_BRANCHES {
-                return Some(line());
+                return Some((line(), false));
             }
         }
     }
     None
+}
+
+/// Every filter that a template names, whether it is reached or not, with its line.
+pub(super) fn filters(text: &str) -> Vec<(&str, usize)> {
+    let mut found = Vec::new();
+    let mut at = 0;
+    while let Some(next) = text[at..].find('{') {
+        let start = at + next;
+        let rest = &text[start..];
+        at = start + 1;
+        if rest.starts_with("{#") {
+            at = rest.find("#}").map_or(text.len(), |end| start + end + 2);
+        } else if rest.starts_with("{{") || rest.starts_with("{%") {
+            let (length, _) = tag(&rest[2..], rest.as_bytes()[1]);
+            let body = &rest[2..2 + length];
+            at = start + 2 + length;
+            for (offset, name) in piped(body) {
+                found.push((name, 1 + text[..start + 2 + offset].matches('\n').count()));
+            }
+            if rest.starts_with("{%") && matches!(block(body), Block::Raw) {
+                at = raw_end(text, at);
+            }
+        }
+    }
+    found
+}
+
+/// Names behind `|` outside of strings, with where they stand.
+fn piped(body: &str) -> Vec<(usize, &str)> {
+    let bytes = body.as_bytes();
+    let mut found = Vec::new();
+    let mut at = 0;
+    while at < bytes.len() {
+        match bytes[at] {
+            b'"' | b'\'' => at = string_end(bytes, at),
+            b'|' => {
+                let rest = &body[at + 1..];
+                let name = rest.trim_start();
+                let end = name.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(name.len());
+                if end > 0 {
+                    found.push((at + 1 + rest.len() - name.len(), &name[..end]));
+                }
+            }
+            _ => (),
+        }
+        at += 1;
+    }
+    found
 }
 
 enum Block {
@@ -150,7 +199,17 @@ mod tests {
             format!("\n{{{{ {} x }}}}", "not ".repeat(300)),
             format!("\n{}", "{% if a %}".repeat(40)),
         ] {
-            assert_eq!(too_deep(&bad), Some(2), "{bad}");
+            assert_eq!(too_deep(&bad), Some((2, false)), "{bad}");
         }
+        let open = format!("\n{{{{ a }} b\n{}", "{{ c.d|e }}".repeat(200));
+        assert_eq!(too_deep(&open), Some((2, true)));
+    }
+
+    #[test]
+    fn filters_are_found_wherever_they_stand() {
+        let text = "{{ a|b | c('|x') }}|no\n{% for q in z|d %}{# |e #}{% raw %}{{ x|f }}{% endraw %}\n{{ {'k': '|g'}|h(1)|é }}";
+        let names: Vec<(&str, usize)> = filters(text);
+        assert_eq!(names, [("b", 1), ("c", 1), ("d", 2), ("h", 3), ("é", 3)]);
+        assert_eq!(filters("{{ a | }} {{ |"), []);
     }
 }

@@ -38,6 +38,10 @@ pub struct PromptParts<'a> {
     pub previous: Option<&'a PreviousFailure>,
     /// `(k, m)`: this is completion attempt k of m; `None` for a normal attempt.
     pub completion: Option<(u32, u32)>,
+    /// Something in the surroundings was mended since the attempt before.
+    pub healing: bool,
+    /// What a person has to add.
+    pub note: Option<&'a str>,
 }
 
 /// One rule as the prompt shows it.
@@ -111,8 +115,15 @@ pub fn assemble(parts: &PromptParts<'_>) -> String {
         requirements(parts.requirements),
         joined(parts.extensions.iter().cloned()),
         parts.completion.map(|round| completion(round, parts.previous)).unwrap_or_default(),
+        if parts.healing { HEALED.to_owned() } else { String::new() },
+        parts.note.map(|note| format!("---\n## Note From A Person\n\n{}", note.trim())).unwrap_or_default(),
     ])
 }
+
+/// The last part of a healing attempt.
+const HEALED: &str = "---\n## Mended Since The Last Attempt\n\n\
+    Something around this sheet was repaired after the last attempt failed, a missing directory or a wrong setting \
+    for example. Do not take over what the last attempt concluded about it: look again.";
 
 fn joined(parts: impl IntoIterator<Item = String>) -> String {
     let parts: Vec<String> = parts.into_iter().filter(|part| !part.trim().is_empty()).collect();
@@ -421,6 +432,15 @@ mod tests {
 
             Hints: write DONE"#]]
         .assert_eq(suffix);
+    }
+
+    #[test]
+    fn repairs_and_people_have_the_last_word() {
+        let parts = PromptParts { healing: true, note: Some(" use the other file\n"), ..parts() };
+        let prompt = assemble(&parts);
+        let (_, end) = prompt.split_once("Do it.\n\n---\n").unwrap();
+        assert!(end.starts_with("## Mended Since The Last Attempt\n\n"), "{end}");
+        assert!(end.ends_with("---\n## Note From A Person\n\nuse the other file"), "{end}");
     }
 
     #[test]

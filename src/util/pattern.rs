@@ -2,8 +2,8 @@
 
 use regex::{Regex, RegexBuilder};
 
-/// Memory that one compiled pattern may take.
-const MAX_SIZE: usize = 2 * 1024 * 1024;
+/// Memory that one compiled pattern may take. Scores and profiles are checked against it when they are loaded.
+const MAX_SIZE: usize = 4 * 1024 * 1024;
 
 /// How a pattern is searched.
 #[derive(Debug, Clone, Copy, Default)]
@@ -16,16 +16,20 @@ pub struct Flags {
 
 /// Compiles a pattern. The error is one line and says what to do.
 pub fn compile(pattern: &str, flags: Flags) -> Result<Regex, String> {
+    build(pattern, flags).map_err(|error| explain(pattern, &error))
+}
+
+/// As [`compile`], for callers that explain errors in their own words.
+pub(crate) fn build(pattern: &str, flags: Flags) -> Result<Regex, regex::Error> {
     RegexBuilder::new(&translated(pattern))
         .multi_line(flags.multi_line)
         .case_insensitive(flags.ignore_case)
         .size_limit(MAX_SIZE)
         .build()
-        .map_err(|error| explain(pattern, &error))
 }
 
 /// `\Z` is Python's end of text, which is `\z` here.
-pub(crate) fn translated(pattern: &str) -> String {
+fn translated(pattern: &str) -> String {
     let mut out = String::with_capacity(pattern.len());
     let mut chars = pattern.chars();
     while let Some(c) = chars.next() {
@@ -51,6 +55,38 @@ fn explain(pattern: &str, error: &regex::Error) -> String {
     }
     let last = text.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
     format!("pattern `{pattern}` is not a valid regular expression: {last}")
+}
+
+/// A shell pattern (`*`, `?`, `[..]`) over a whole name; `*` matches everything, slashes and leading dots too.
+#[must_use]
+pub fn glob(pattern: &str) -> Option<Regex> {
+    let mut expression = String::from("(?s)^");
+    let mut rest = pattern.chars().peekable();
+    while let Some(c) = rest.next() {
+        match c {
+            '*' => expression.push_str(".*"),
+            '?' => expression.push('.'),
+            '[' => {
+                expression.push('[');
+                if rest.peek() == Some(&'!') {
+                    rest.next();
+                    expression.push('^');
+                }
+                for inner in rest.by_ref() {
+                    if inner == '\\' || inner == '[' || inner == '&' || inner == '~' {
+                        expression.push('\\');
+                    }
+                    expression.push(inner);
+                    if inner == ']' {
+                        break;
+                    }
+                }
+            }
+            c => expression.push_str(&regex::escape(&c.to_string())),
+        }
+    }
+    expression.push('$');
+    Regex::new(&expression).ok()
 }
 
 #[cfg(test)]

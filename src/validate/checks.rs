@@ -2,10 +2,11 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::Check;
-use super::rule::{Command, CommandEnd, Rule, RuleKind, expand_command, expand_path};
-use crate::util::pattern::{self, Flags};
+use super::rule::{Command, CommandEnd, expand_command, expand_path};
+use crate::score::{Rule, RuleKind, pattern};
 use crate::util::redact;
 use crate::util::text::{cut, first_line, head_chars, strip_controls, tail_chars};
 
@@ -71,7 +72,7 @@ fn file(rule: &Rule, given: &Check<'_>) -> Result<PathBuf, Finding> {
 }
 
 fn missing_field(rule: &Rule, field: &str) -> Finding {
-    Finding::broken(format!("Validation type '{}' requires '{field}' field", rule.kind.name()))
+    Finding::broken(format!("Validation type '{}' requires '{field}' field", rule.kind.as_str()))
 }
 
 fn modified(path: &Path, given: &Check<'_>) -> Outcome {
@@ -131,8 +132,8 @@ fn contains(path: &Path, rule: &Rule) -> Outcome {
 
 fn matches(path: &Path, rule: &Rule) -> Outcome {
     let wanted = pattern_of(rule)?;
-    let flags = Flags { multi_line: true, ignore_case: false };
-    let regex = pattern::compile(wanted, flags).map_err(Finding::broken)?;
+    let regex = pattern::compile(wanted)
+        .map_err(|why| Finding::broken(format!("`{}` cannot be used: {why}", cut(wanted, 200))))?;
     if regex.is_match(&text_of(path)?) {
         return Ok(None);
     }
@@ -159,8 +160,10 @@ fn command(rule: &Rule, given: &Check<'_>, run: &dyn Fn(&Command) -> CommandEnd)
         return Err(Finding::broken("the command contains a NUL character".to_owned()));
     }
     warn_of_risk(&text);
+    let text = if rule.pipefail { format!("set -o pipefail; {text}") } else { text };
     let argv = vec![given.shell.to_owned(), "-c".to_owned(), text];
-    judge(rule, &run(&Command { argv, cwd, timeout: rule.timeout }))
+    let timeout = Duration::from_secs_f64(rule.timeout_seconds);
+    judge(rule, &run(&Command { argv, cwd, timeout }))
 }
 
 fn judge(rule: &Rule, end: &CommandEnd) -> Outcome {
@@ -171,7 +174,7 @@ fn judge(rule: &Rule, end: &CommandEnd) -> Outcome {
     let reason = match (&end.spawn_error, end.timed_out, end.exit_code, end.signal) {
         (None, false, Some(0), _) => return Ok(output),
         (Some(error), ..) => format!("Command could not be started: {error}"),
-        (_, true, ..) => format!("Command timed out after {} seconds", rule.timeout.as_secs()),
+        (_, true, ..) => format!("Command timed out after {} seconds", rule.timeout_seconds),
         (_, _, Some(code), _) => because(format!("Command failed (exit {code})")),
         (_, _, None, Some(signal)) => because(format!("Command ended by signal {signal}")),
         (_, _, None, None) => because("Command ended without an exit code".to_owned()),

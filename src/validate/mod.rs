@@ -14,10 +14,11 @@ mod tests;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-pub use rule::{Command, CommandEnd, Rule, RuleKind, shell};
+pub use rule::{Command, CommandEnd, broken, shell};
 pub use snapshot::Snapshot;
 
 use crate::exec::RuleResult;
+use crate::score::{Rule, RuleKind};
 use crate::template::Vars;
 use crate::util::redact;
 use checks::Finding;
@@ -88,12 +89,12 @@ fn repeated(
     run: &dyn Fn(&Command) -> CommandEnd,
     wait: &dyn Fn(Duration) -> bool,
 ) -> (Result<Option<String>, Finding>, bool) {
-    let mut left = rule.repetitions();
+    let mut left = rule.retry_count;
     loop {
         match checks::once(rule, given, run) {
             Err(finding) if finding.may_pass_later && left > 0 => {
                 left -= 1;
-                if !wait(rule.retry_delay) {
+                if !wait(Duration::from_millis(u64::from(rule.retry_delay_ms))) {
                     return (Err(finding), true);
                 }
             }
@@ -116,7 +117,7 @@ fn blank(rule: &Rule, given: &Check<'_>) -> RuleResult {
         }),
     };
     RuleResult {
-        rule_type: rule.kind.name().to_owned(),
+        rule_type: rule.kind.as_str().to_owned(),
         description: rule.description.clone(),
         path: shown.map(|text| redact(&text)),
         pattern: rule.pattern.clone(),

@@ -1,103 +1,25 @@
-//! Rules as they are checked, and the commands they run.
+//! What rules need to be checked: expanded paths, and the commands they run.
 
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 use crate::instrument::find_program;
+use crate::score::{Rule, RuleKind, pattern};
 use crate::template::{Vars, placeholders};
 
-/// Kind of a rule.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RuleKind {
-    /// A regular file is there.
-    FileExists,
-    /// A file is there and differs from before the attempt.
-    FileModified,
-    /// A file contains a text.
-    ContentContains,
-    /// A file matches a regular expression.
-    ContentRegex,
-    /// A command exits with 0.
-    CommandSucceeds,
-}
-
-impl RuleKind {
-    /// As scores write it.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::FileExists => "file_exists",
-            Self::FileModified => "file_modified",
-            Self::ContentContains => "content_contains",
-            Self::ContentRegex => "content_regex",
-            Self::CommandSucceeds => "command_succeeds",
-        }
-    }
-
-    /// Reads the name that scores write.
-    #[must_use]
-    pub fn parse(name: &str) -> Option<Self> {
-        [
-            Self::FileExists,
-            Self::FileModified,
-            Self::ContentContains,
-            Self::ContentRegex,
-            Self::CommandSucceeds,
-        ]
-        .into_iter()
-        .find(|kind| kind.name() == name)
-    }
-}
-
-/// One rule that applies to a sheet.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rule {
-    /// Kind.
-    pub kind: RuleKind,
-    /// File, with `{name}` placeholders.
-    pub path: Option<String>,
-    /// Text or regular expression, as written.
-    pub pattern: Option<String>,
-    /// Shell text, with `{name}` placeholders.
-    pub command: Option<String>,
-    /// Where a command runs; default the workspace.
-    pub working_directory: Option<String>,
-    /// For people.
-    pub description: Option<String>,
-    /// 1-10; later stages run only when earlier ones passed.
-    pub stage: u8,
-    /// Further checks after a failed one, 0-10. `None` = not written: 3 for files, none for commands.
-    pub retry_count: Option<u32>,
-    /// Wait between them, up to 5 s. Default 200 ms.
-    pub retry_delay: Duration,
-    /// Of a command. Default one hour.
-    pub timeout: Duration,
-}
-
-impl Rule {
-    /// A rule of a kind with all defaults.
-    #[must_use]
-    pub fn new(kind: RuleKind) -> Self {
-        Self {
-            kind,
-            path: None,
-            pattern: None,
-            command: None,
-            working_directory: None,
-            description: None,
-            stage: 1,
-            retry_count: None,
-            retry_delay: Duration::from_millis(200),
-            timeout: Duration::from_secs(3600),
-        }
-    }
-
-    /// Further checks after a failed one. A command is only repeated when the score says so: a test suite
-    /// that fails after ten minutes should not run four times.
-    pub(super) fn repetitions(&self) -> u32 {
-        let default = if self.kind == RuleKind::CommandSucceeds { 0 } else { 3 };
-        self.retry_count.unwrap_or(default).min(10)
-    }
+/// A rule that cannot be checked whatever the program does: why, in one line. Loading a score finds most of this; what
+/// depends on the variables of a sheet is found here, before its program starts.
+#[must_use]
+pub fn broken(rule: &Rule, vars: &Vars, workspace: &Path) -> Option<String> {
+    let paths = [("path", &rule.path), ("working_directory", &rule.working_directory)];
+    let wrong_path = paths.into_iter().find_map(|(field, text)| {
+        let error = expand_path(text.as_deref()?, vars, workspace).err()?;
+        Some(format!("{field}: {error}"))
+    });
+    wrong_path.or_else(|| {
+        let regex = (rule.kind == RuleKind::ContentRegex).then_some(rule.pattern.as_deref()).flatten()?;
+        pattern::compile(regex).err().map(|why| format!("pattern: {why}"))
+    })
 }
 
 /// A command of a rule, ready to run.

@@ -5,9 +5,10 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::rule::{Rule, RuleKind, expand_path};
 use serde::{Deserialize, Serialize};
 
+use super::rule::expand_path;
+use crate::score::{Rule, RuleKind};
 use crate::template::Vars;
 
 /// One file: any difference means modified, also within one tick of a coarse clock.

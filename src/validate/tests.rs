@@ -71,8 +71,27 @@ fn run(command: &Command) -> CommandEnd {
     }
 }
 
+/// A rule of a kind with all defaults, which loading would refuse for the lack of its fields.
+fn blank_rule(kind: RuleKind) -> Rule {
+    Rule {
+        kind,
+        path: None,
+        pattern: None,
+        command: None,
+        working_directory: None,
+        description: None,
+        stage: 1,
+        condition: None,
+        sheet: None,
+        retry_count: if kind == RuleKind::CommandSucceeds { 0 } else { 3 },
+        retry_delay_ms: 200,
+        timeout_seconds: 3600.0,
+        pipefail: false,
+    }
+}
+
 fn file(kind: RuleKind, path: &str) -> Rule {
-    Rule { path: Some(path.to_owned()), ..Rule::new(kind) }
+    Rule { path: Some(path.to_owned()), ..blank_rule(kind) }
 }
 
 fn content(kind: RuleKind, path: &str, pattern: &str) -> Rule {
@@ -80,7 +99,7 @@ fn content(kind: RuleKind, path: &str, pattern: &str) -> Rule {
 }
 
 fn shell_rule(command: &str) -> Rule {
-    Rule { command: Some(command.to_owned()), ..Rule::new(RuleKind::CommandSucceeds) }
+    Rule { command: Some(command.to_owned()), ..blank_rule(RuleKind::CommandSucceeds) }
 }
 
 #[test]
@@ -113,10 +132,8 @@ fn modified_means_modified_by_this_attempt() {
     bench.write("old", "x");
     bench.write("same-size", "x");
     let names = ["old", "same-size", "new", "none"];
-    let rules: Vec<Rule> = names
-        .iter()
-        .map(|path| Rule { retry_count: Some(0), ..file(RuleKind::FileModified, path) })
-        .collect();
+    let rules: Vec<Rule> =
+        names.iter().map(|path| Rule { retry_count: 0, ..file(RuleKind::FileModified, path) }).collect();
     let results = bench.check_after(&rules, || {
         bench.write("new", "");
         // A rename within the same clock tick: only the inode differs.
@@ -153,7 +170,11 @@ fn contents() {
     assert_eq!(results[1], "incomplete: File 'W/a' does not contain `done`");
     assert_eq!(results[2..5], ["passed"; 3]);
     assert_eq!(results[5], "malformed: File 'W/a' does not match the pattern `^nope$`");
-    assert!(results[6].starts_with("error: pattern `(?=x)` uses look-around"), "{}", results[6]);
+    assert!(
+        results[6].starts_with("error: `(?=x)` cannot be used: pattern uses look-around"),
+        "{}",
+        results[6]
+    );
     assert_eq!(results[7], "error: Validation type 'content_contains' requires 'pattern' field");
 }
 
@@ -189,7 +210,7 @@ fn commands() {
         ]
     );
     assert!(bench.waits.borrow().is_empty(), "commands are not repeated unless the score says so");
-    let counted = Rule { retry_count: Some(2), ..shell_rule("echo x >> n; test $(wc -l < n) = 3") };
+    let counted = Rule { retry_count: 2, ..shell_rule("echo x >> n; test $(wc -l < n) = 3") };
     assert_eq!(bench.check(&[counted]), ["passed"]);
 }
 
@@ -233,6 +254,24 @@ fn ends_of_commands_are_told_apart() {
     let output = judged(long).1;
     assert_eq!(output.chars().filter(|c| *c == 'é').count(), 2500);
     assert!(output.contains("[6000 bytes in total]"));
+}
+
+#[test]
+fn a_pipe_may_fail_in_the_middle() {
+    let bench = Bench::new();
+    let rules = [shell_rule("false | true"), Rule { pipefail: true, ..shell_rule("false | true") }];
+    assert_eq!(bench.check(&rules), ["passed", "error: Command failed (exit 1)"]);
+}
+
+#[test]
+fn what_cannot_be_checked_is_found_before_the_run() {
+    let bench = Bench::new();
+    let broken = |rule: &Rule| broken(rule, &bench.vars, bench.folder.path()).unwrap_or_default();
+    assert_eq!(broken(&file(RuleKind::FileExists, "{workspace}/a")), "");
+    assert_eq!(broken(&file(RuleKind::FileExists, "{nope}")), "path: unknown placeholder {nope} in path");
+    assert!(broken(&content(RuleKind::ContentRegex, "a", "(")).starts_with("pattern: unclosed group"));
+    let elsewhere = Rule { working_directory: Some("{nope}".to_owned()), ..shell_rule("true") };
+    assert!(broken(&elsewhere).starts_with("working_directory: "));
 }
 
 #[test]

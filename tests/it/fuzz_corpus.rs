@@ -6,6 +6,8 @@ use std::path::Path;
 
 use proptest::prelude::*;
 
+#[path = "../../fuzz/properties/classify.rs"]
+mod classify;
 #[path = "../../fuzz/properties/condition.rs"]
 mod condition;
 #[path = "../../fuzz/properties/instrument.rs"]
@@ -46,6 +48,11 @@ fn request_seeds() {
 #[test]
 fn score_seeds() {
     replay("score", score::check);
+}
+
+#[test]
+fn classify_seeds() {
+    replay("classify", classify::check);
 }
 
 #[test]
@@ -116,6 +123,14 @@ proptest! {
         1 => Just(0xef),
     ], 0..400)) {
         ndjson::check(&bytes);
+    }
+
+    #[test]
+    fn ends_of_almost_any_kind(
+        head in any::<[u8; 2]>(),
+        text in r#"(\{"errors":|\[\{"type":"system",|"message":"|"\}|\]|rate limit|resets |9pm|login required|error|429|\n|\x00|[ -~]|ä|\x1b\[1m){0,40}"#
+    ) {
+        classify::check(&[&head[..], text.as_bytes()].concat());
     }
 
     #[test]

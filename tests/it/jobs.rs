@@ -6,6 +6,7 @@ mod control;
 mod order;
 mod prompts;
 mod retries;
+mod skips;
 mod submit;
 mod times;
 mod views;

@@ -2,11 +2,14 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod agents;
 mod band;
+mod classify;
 mod cli;
 mod control;
 mod descriptors;
 mod examples;
+mod explain;
 mod fleet;
 mod fuzz_corpus;
 mod guard;
@@ -15,9 +18,11 @@ mod hostile;
 mod house;
 mod init;
 mod instruments;
+mod isolation;
 mod jobs;
 mod language;
 mod layers;
+mod limits;
 mod pressure;
 mod recovery;
 mod registry;

@@ -60,22 +60,10 @@ fn score(verdict: &Verdict, findings: &Findings) -> Value {
 
 /// Keys that have no value are left out.
 fn issue(issue: &Issue, source: &Source) -> Value {
-    let mut document = Map::new();
-    let mut put = |key: &str, value: Value| {
-        if !value.is_null() {
-            document.insert(key.to_owned(), value);
-        }
-    };
-    put("check_id", json!(issue.code));
-    put("severity", json!(issue.severity));
-    put("message", json!(issue.message));
-    put("path", Some(issue.path.as_str()).filter(|path| !path.is_empty()).into());
-    put("line", issue.line.into());
-    put("column", issue.column.into());
-    put("context", context(issue, source).into());
-    put("suggestion", issue.hint.clone().into());
-    put("auto_fixable", issue.auto_fixable.then_some(true).into());
-    put("metadata", if issue.metadata.is_empty() { Value::Null } else { json!(issue.metadata) });
+    let mut document = issue.document();
+    if let Some(line) = context(issue, source) {
+        document.insert("context".to_owned(), line.into());
+    }
     Value::Object(document)
 }
 

@@ -68,8 +68,9 @@ impl Desk {
         if given {
             overrides.workspace = workspace;
         }
-        let prepared = self
-            .prepare(source, overrides)
+        // Its warnings are for who wrote it: `mozart modify` has checked it before.
+        let (prepared, _) = self
+            .admit(source, overrides)
             .map_err(|issues| ("config_invalid", parse_failure(path, &summary(&issues))))?;
         self.check_same_job(id, stored, &prepared, given)?;
         Ok(prepared)

@@ -66,6 +66,7 @@ impl Desk {
         status["cost_limits"] = cost_limits(&view.spec.budget);
         status["modify_pending"] = view.modify.as_deref().into();
         status["rate_limits"] = self.limits_of(view, now);
+        view.waits(&self.view.standing(), now).put_into(&mut status);
         self.name_live_output(&mut status, view);
         status
     }

@@ -30,6 +30,7 @@ use super::messages::{Answer, Command, Event};
 use super::view::View;
 
 pub(crate) use read_score::Instruments;
+pub(crate) use submit::warn;
 
 /// What a request worker is given.
 pub(crate) enum Job {

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::exec::Rerun;
 use crate::ids::JobId;
+use crate::lint::{self, Admitted};
 use crate::plan::Overrides;
 use crate::rpc::{RpcError, params};
 use crate::score::{self, Issue, Source};
@@ -50,11 +51,16 @@ impl Desk {
         }
         Ok(match self.prepare_submission(&submit) {
             Err(refused) => refused.outcome(),
-            Ok(submission) if submit.dry_run => Outcome::Answer(Ok(json!({
-                "job_id": submission.id.as_str(), "status": "accepted",
-                "message": format!("Valid: {} sheets; nothing was submitted", submission.prepared.spec.sheets.len()),
-                "dry_run": true,
-            }))),
+            Ok(submission) if submit.dry_run => {
+                let count = submission.prepared.spec.sheets.len();
+                let mut answer = json!({
+                    "job_id": submission.id.as_str(), "status": "accepted",
+                    "message": format!("Valid: {count} sheets; nothing was submitted"),
+                    "dry_run": true,
+                });
+                warn(&mut answer, &submission.warnings);
+                Outcome::Answer(Ok(answer))
+            }
             Ok(submission) => Outcome::Command(Command::Submit(Box::new(submission))),
         })
     }
@@ -90,7 +96,7 @@ impl Desk {
                 .map(|(key, value)| (key.as_str(), score_value(value)))
                 .collect(),
         };
-        let prepared = self.prepare(source, overrides).map_err(|issues| {
+        let (prepared, warnings) = self.admit(source, overrides).map_err(|issues| {
             Refused::new(&name, "config_invalid", parse_failure(&path, &summary(&issues)))
         })?;
         check_workspace(&prepared.workspace).map_err(|message| Refused::new(&name, "workspace", message))?;
@@ -121,6 +127,7 @@ impl Desk {
             chain_depth: submit.chain_depth,
             earlier: earlier.map(Box::new),
             remark,
+            warnings,
         })
     }
 
@@ -191,23 +198,41 @@ impl Desk {
         }))))
     }
 
+    /// Loads and checks a score as `mozart validate` does; with the warnings.
+    pub(super) fn admit(&mut self, source: Source, overrides: Overrides) -> Result<(Prepared, Vec<Issue>), Vec<Issue>> {
+        let registry = self.instruments.for_directory(&source.base);
+        let Admitted { score, plan, warnings } = lint::admit(&source, &overrides, &registry)?;
+        let snapshot = self.snapshot(source, overrides);
+        Ok((Prepared::assemble(snapshot, score, plan, &registry), warnings))
+    }
+
     pub(super) fn prepare(&mut self, source: Source, overrides: Overrides) -> Result<Prepared, Vec<Issue>> {
         let registry = self.instruments.for_directory(&source.base);
+        Prepared::new(self.snapshot(source, overrides), &registry)
+    }
+
+    fn snapshot(&self, source: Source, overrides: Overrides) -> Snapshot {
         let mut seed = [0; 8];
         getrandom::fill(&mut seed).expect("the kernel has randomness once it has booted");
-        let snapshot = Snapshot {
+        Snapshot {
             source,
             overrides,
             job_timeout_seconds: self.config.job_timeout_seconds,
             thinking_method: self.config.default_thinking_method.clone(),
             seed: u64::from_le_bytes(seed),
-        };
-        Prepared::new(snapshot, &registry)
+        }
     }
 
     /// The job as the database has it. A database that cannot be read is the conductor's to report.
     pub(super) fn stored(&mut self, id: &JobId) -> Result<Option<StoredJob>, String> {
         self.reader.job_state(id.as_str()).map_err(|error| error.to_string())
+    }
+}
+
+/// Adds what is doubtful about a score to the answer.
+pub(crate) fn warn(answer: &mut Value, warnings: &[Issue]) {
+    if !warnings.is_empty() {
+        answer["warnings"] = warnings.iter().map(|issue| Value::Object(issue.document())).collect();
     }
 }
 

@@ -22,6 +22,13 @@ enum Act {
     Fail,
     Orphan,
     Restart,
+    Recover(u8),
+    SetUp(bool),
+    Hook(u8),
+    Skip(u8),
+    Decide(u8, u8),
+    FallBack(u8),
+    Lost(u8),
 }
 
 fn act() -> impl Strategy<Value = Act> {
@@ -41,6 +48,13 @@ fn act() -> impl Strategy<Value = Act> {
         1 => Just(Act::Fail),
         1 => Just(Act::Orphan),
         2 => Just(Act::Restart),
+        2 => any::<u8>().prop_map(Act::Recover),
+        6 => any::<bool>().prop_map(Act::SetUp),
+        6 => any::<u8>().prop_map(Act::Hook),
+        1 => any::<u8>().prop_map(Act::Skip),
+        4 => (any::<u8>(), any::<u8>()).prop_map(|(sheet, how)| Act::Decide(sheet, how)),
+        1 => any::<u8>().prop_map(Act::FallBack),
+        1 => any::<u8>().prop_map(Act::Lost),
     ]
 }
 
@@ -71,13 +85,74 @@ fn any_spec() -> impl Strategy<Value = JobSpec> {
             spec.stagger = seconds(pacing / 2);
             spec.timeout = timeout.then_some(seconds(400));
             spec.seed = seed;
+            around(&mut spec, seed);
             spec
         },
     )
 }
 
+/// What else a score may want, by the bits of a number.
+fn around(spec: &mut JobSpec, bits: u64) {
+    let on = |bit: u32| bits >> bit & 1 == 1;
+    spec.set_up = on(4);
+    spec.healing = u32::from(on(5));
+    spec.escalation = on(6).then(|| Escalation { patience: on(7).then(|| seconds(300)) });
+    if on(8) {
+        spec.budget = Budget {
+            sheet_cost: on(9).then_some(3000),
+            job_cost: on(10).then_some(6000),
+            job_tokens: on(11).then_some(900),
+            warn_at_percent: 80.0,
+            ..Budget::default()
+        };
+    }
+    let hook = |chains: bool, bit: u32| Hook {
+        hook_type: if chains { "run_job" } else { "run_command" },
+        chains,
+        detached: false,
+        pause_before: chains && on(bit),
+        abort_on_failure: on(bit + 1),
+        timeout: seconds(300),
+        description: None,
+    };
+    if on(12) {
+        spec.hooks.on_success = vec![hook(true, 13), hook(on(15), 16)];
+        spec.hooks.on_failure = vec![hook(on(18), 19)];
+        spec.hooks.cooldown = seconds(if on(21) { 5 } else { 0 });
+    }
+    if on(22) {
+        spec.breakpoints.push(Breakpoint {
+            name: "look".into(),
+            sheets: None,
+            min_retries: on(23).then_some(1),
+            confirm: on(24),
+            message: "sure?".into(),
+        });
+    }
+    for (at, sheet) in spec.sheets.iter_mut().enumerate() {
+        sheet.skip_command = on(25);
+        if on(26) && at % 3 == 1 {
+            let text = if on(27) { "sheets[1].status == 'completed'" } else { "sheets[77].status == 1" };
+            sheet.skip_when = Some(Arc::new(SkipRule {
+                text: text.into(),
+                expr: crate::score::expr::parse(text).unwrap(),
+                values: Vec::new(),
+            }));
+        }
+    }
+}
+
+/// What is seen of an attempt that ends so.
+fn evidence(how: u8) -> Evidence {
+    match how % 5 {
+        0 => cost(u64::from(how) * 8),
+        1 => mended(),
+        _ => Evidence::default(),
+    }
+}
+
 fn outcome(how: u8) -> Outcome {
-    match how % 12 {
+    match how % 14 {
         0..=3 => ran(1, 1),
         4 => ran(3, 4),
         5 => ran(0, 4),
@@ -86,6 +161,11 @@ fn outcome(how: u8) -> Outcome {
         8 => limited(ErrorCode::E101, (how > 127).then_some(20)),
         9 => interrupted(),
         10 => Outcome::NotStarted { message: "full".to_owned() },
+        11 => Outcome::Skip { message: "not needed".to_owned() },
+        12 => match failure(ErrorCode::E001, true) {
+            Outcome::Failed(failure) => Outcome::Accepted { failure, executed: 1 },
+            other => other,
+        },
         _ => Outcome::Ended,
     }
 }
@@ -115,7 +195,7 @@ fn input(world: &mut World, act: &Act) -> Option<Input> {
         }
         Act::End(at, how) => {
             let (sheet, attempt) = nth(running.iter().copied(), running.len(), *at)?;
-            let report = AttemptReport { outcome: outcome(*how), evidence: Evidence::default() };
+            let report = AttemptReport { outcome: outcome(*how), evidence: evidence(*how) };
             Input::AttemptEnded { sheet, attempt, report: Box::new(report) }
         }
         Act::Late(at, how) => {
@@ -140,6 +220,32 @@ fn input(world: &mut World, act: &Act) -> Option<Input> {
         Act::Fail => Input::FailJob { message: "no more".to_owned() },
         Act::Orphan => Input::Orphaned { message: "restarted".to_owned() },
         Act::Restart => return None,
+        Act::Recover(from) => Input::Recover { from: (*from > 200).then_some(SheetNo(2)) },
+        Act::SetUp(true) => Input::SetUpDone(Ok(SetUp::default())),
+        Act::SetUp(false) => {
+            let message = "no".to_owned();
+            Input::SetUpDone(Err(SheetError { code: ErrorCode::E601, message }))
+        }
+        Act::Hook(how) => {
+            let ledger = &world.exec.job().ledger;
+            let hook = ledger.finishing.as_ref().map_or(0, |finishing| finishing.hook);
+            let result = HookResult { success: Some(how % 3 > 0), ..HookResult::default() };
+            Input::HookEnded { hook, epoch: ledger.run_epoch, result: Box::new(result) }
+        }
+        Act::Skip(at) => Input::Skip { sheet: SheetNo(u32::from(*at) % 10) },
+        Act::Decide(at, how) => {
+            let asked = world.exec.sheets().iter().filter(|it| matches!(it.state, SheetState::Fermata(_)));
+            let asked: Vec<SheetNo> = asked.map(|sheet| sheet.num).collect();
+            let sheet = nth(asked.iter().copied(), asked.len(), *at)?;
+            let decisions = [Decision::Retry, Decision::Skip, Decision::Accept, Decision::Fail];
+            let decision = decisions[usize::from(*how) % 4];
+            Input::Decide { sheet, decision, prompt: None, note: None }
+        }
+        Act::FallBack(at) => Input::FallBack { sheet: SheetNo(u32::from(*at) % 10), reason: "unavailable" },
+        Act::Lost(at) => {
+            let (sheet, attempt) = nth(running.iter().copied(), running.len(), *at)?;
+            Input::Lost { sheet, attempt }
+        }
     })
 }
 
@@ -154,7 +260,8 @@ fn check_state(world: &World) -> Result<(), TestCaseError> {
     prop_assert_eq!(world.permits, holds, "a permit is held exactly while running: {}", world.line());
     if exec.status() == JobStatus::Running {
         let deadline = exec.next_deadline().is_some();
-        let alive = running > 0 || exec.runnable(world.now).next().is_some() || deadline;
+        let set_up = exec.blocked(world.now) == Some(Blocked::SettingUp) || exec.set_up_runs;
+        let alive = running > 0 || exec.runnable(world.now).next().is_some() || deadline || set_up;
         prop_assert!(alive, "zombie: {}", world.line());
     } else {
         prop_assert_eq!(running, 0, "only a running job has attempts: {}", world.line());
@@ -162,20 +269,45 @@ fn check_state(world: &World) -> Result<(), TestCaseError> {
     if exec.status() == JobStatus::Completed {
         prop_assert!(exec.sheets().iter().all(|sheet| sheet.state.satisfies()));
     }
+    let ledger = &exec.job().ledger;
+    prop_assert_eq!(
+        ledger.finishing.is_some(),
+        matches!(exec.status(), JobStatus::Finishing | JobStatus::PausedAtChain),
+        "hooks have a phase of their own"
+    );
+    if exec.status() == JobStatus::Finishing {
+        let held = !exec.job().pause_flags.is_empty() || exec.next_deadline().is_some();
+        prop_assert!(exec.hook_runs || held, "nobody works on the hooks");
+    }
+    let open = ledger.hook_results.iter().rev().skip(1).filter(|result| {
+        result.success.is_none() && result.error_message.is_none() && result.epoch == ledger.run_epoch
+    });
+    prop_assert_eq!(open.count(), 0, "one hook at a time");
+    let asked = exec.counts().fermata > 0;
+    prop_assert!(
+        !asked || exec.job().pause_flags.contains(&PauseFlag::Escalation) || exec.job().ending.is_some(),
+        "a question pauses its job"
+    );
+    let paid: u64 = exec.sheets().iter().map(|sheet| sheet.ledger.spent.cost_micro).sum();
+    prop_assert_eq!(ledger.spent.cost_micro, paid, "the job pays what its sheets spend");
     let ended = exec.job().ledger.completed.is_some();
     prop_assert_eq!(ended, exec.status().is_terminal());
     prop_assert!(running <= spec.max_parallel as usize);
     for (sheet, planned) in exec.sheets().iter().zip(&spec.sheets) {
         let ledger = &sheet.ledger;
-        prop_assert!(ledger.normal_attempts <= spec.retry.max_retries + 1);
+        let mended = ledger.healing_attempts;
+        let wanted = ledger.escalation.is_some() || spec.escalation.is_some();
+        prop_assert!(wanted || ledger.normal_attempts <= spec.retry.max_retries + 1 + mended);
+        prop_assert!(mended <= spec.healing);
         prop_assert!(ledger.completion_attempts <= spec.retry.max_completion_attempts);
         prop_assert!(ledger.rate_limit_waits <= spec.rate_limit.max_waits);
         prop_assert!((ledger.instrument_index as usize) < planned.instruments.len());
         let below = |num: &SheetNo| &exec.sheets()[num.index()].state;
-        if sheet.state.active().is_some() {
+        if sheet.state.active().is_some() && ledger.mode != Mode::Recover {
             prop_assert!(planned.after.iter().all(|num| below(num).satisfies()), "started too early");
         }
-        if sheet.state == SheetState::Pending && !exec.status().is_terminal() {
+        let recovers = ledger.mode == Mode::Recover || exec.job().ledger.recovery.is_some();
+        if sheet.state == SheetState::Pending && !exec.status().is_terminal() && !recovers {
             let blocked = planned.after.iter().any(|num| below(num).is_terminal() && !below(num).satisfies());
             prop_assert!(!blocked, "sheet {} waits for ever: {}", sheet.num, world.line());
         }
@@ -186,12 +318,13 @@ fn check_state(world: &World) -> Result<(), TestCaseError> {
 /// What one step may do.
 fn check_step(
     before: &[Arc<Sheet>],
-    status: JobStatus,
+    (status, recovering): (JobStatus, bool),
     input: &Input,
     world: &World,
     effects: &[Effect],
 ) -> Result<(), TestCaseError> {
-    if !matches!(input, Input::Resume) {
+    let reopened = matches!(input, Input::Recover { .. }) || recovering;
+    if !matches!(input, Input::Resume) && !reopened {
         for (old, new) in before.iter().zip(world.exec.sheets()) {
             if old.state.is_terminal() {
                 prop_assert_eq!(&old.state, &new.state, "terminal sheets stay");
@@ -232,12 +365,16 @@ proptest! {
         for act in &acts {
             if matches!(act, Act::Restart) {
                 world = world.restored(world.now);
+                // As the conductor does: a restored job gets a turn at once.
+                world.step(Input::Tick);
+                check_state(&world)?;
                 continue;
             }
             let Some(input) = input(&mut world, act) else { continue };
-            let (before, status) = (world.exec.sheets().to_vec(), world.exec.status());
+            let before = world.exec.sheets().to_vec();
+            let was = (world.exec.status(), world.exec.job().ledger.recovery.is_some());
             let effects = world.step(input.clone());
-            check_step(&before, status, &input, &world, &effects)?;
+            check_step(&before, was, &input, &world, &effects)?;
             check_state(&world)?;
         }
     }
@@ -248,6 +385,11 @@ proptest! {
         acts in proptest::collection::vec(act(), 0..60),
         cut in 0_usize..60,
     ) {
+        let mut spec = spec;
+        // Whether a program has done its work is not known after a restart; a chained job's key is.
+        for hook in spec.hooks.on_success.iter_mut().chain(&mut spec.hooks.on_failure) {
+            (hook.chains, hook.hook_type) = (true, "run_job");
+        }
         let mut world = World::new(spec);
         let mut twin: Option<World> = None;
         for (at, act) in acts.iter().enumerate() {
@@ -283,11 +425,26 @@ proptest! {
             let running = world.exec.active().next();
             if let Some(&sheet) = world.runnable().first() {
                 world.dispatch(sheet);
+            } else if world.exec.set_up_runs {
+                world.step(Input::SetUpDone(Ok(SetUp::default())));
+            } else if world.exec.hook_runs {
+                let how = hows.next().unwrap();
+                let input = input(&mut world, &Act::Hook(how)).unwrap();
+                world.step(input);
+            } else if world.exec.status() == JobStatus::Queued {
+                world.step(Input::Begin);
             } else if let Some((sheet, _)) = running {
                 // Interruptions and failed starts alone may go on for ever; mostly it is something else.
                 let how = hows.next().unwrap();
-                let how = if how % 12 == 10 { 0 } else { how };
-                world.end(sheet.0, outcome(how));
+                let how = if how % 14 == 10 { 0 } else { how };
+                world.end_with(sheet.0, outcome(how), evidence(how));
+            } else if let Some(input) = input(&mut world, &Act::Decide(0, 3)) {
+                world.step(input);
+            } else if world.exec.job().pause_flags.contains(&PauseFlag::Cost) {
+                world.step(Input::Cancel);
+            } else if matches!(world.exec.status(), JobStatus::Paused | JobStatus::PausedAtChain) {
+                let refusals = world.exec.job().ledger.hook_results.len();
+                world.step(if refusals > 3 { Input::Cancel } else { Input::Resume });
             } else {
                 world.wait();
             }

@@ -2,8 +2,8 @@
 
 use crate::schema::key::Default::{Is, Nothing, Required, Says, Unsaid};
 use crate::schema::key::Kind::{
-    Bool, ByName, Filled, Free, Int, Label, Limited, List, Matching, Number, Path, Regex, Seconds, Section,
-    Text, Word,
+    Bool, ByName, False, Filled, Free, Int, Label, Limited, List, Matching, Number, Path, Regex, Seconds,
+    Section, Text, Word,
 };
 use crate::schema::key::Range::{Above, AboveTo, Least, Within};
 use crate::schema::key::{Key, MANY, later};
@@ -37,13 +37,13 @@ pub(super) const COST_LIMITS: &[Key] = &[
     later(
         "cost_limits.cost_per_1k_input_tokens",
         Number(Above(0.0)),
-        Is("0.003"),
+        Says("0.003 when only the other is written"),
         "Price of models without one.",
     ),
     later(
         "cost_limits.cost_per_1k_output_tokens",
         Number(Above(0.0)),
-        Is("0.015"),
+        Says("0.015 when only the other is written"),
         "Price of models without one.",
     ),
     later("cost_limits.warn_at_percent", Number(AboveTo(0.0, 100.0)), Is("80"), "Share that is remarked."),
@@ -292,7 +292,7 @@ pub(super) const LEARNING: &[Key] = &[
 ];
 
 pub(super) const OTHERS: &[Key] = &[
-    later("ai_review.enabled", Bool, Is("false"), "Review results."),
+    later("ai_review.enabled", False, Is("false"), "Nobody reviews results: `true` is refused."),
     later("ai_review.min_score", Int(0, 100), Is("60"), "Least score.").rule("more than `target_score`"),
     later("ai_review.target_score", Int(0, 100), Is("80"), "Wanted score, not below the least."),
     later(
@@ -309,7 +309,7 @@ pub(super) const OTHERS: &[Key] = &[
     later("techniques.*.kind", Word(&["skill", "mcp", "protocol"]), Required, "Kind."),
     later("techniques.*.phases", List(&Label(0, 0)), Required, "Where it is active."),
     later("techniques.*.config", Free, Is("{}"), "Settings."),
-    later("bridge.enabled", Bool, Is("false"), "Use it."),
+    later("bridge.enabled", False, Is("false"), "There is no bridge: `true` is refused."),
     later("bridge.mcp_proxy_enabled", Bool, Is("true"), "Offer servers."),
     later("bridge.mcp_servers", List(&Section), Is("[]"), "Servers."),
     later("bridge.mcp_servers.*.name", Label(0, 0), Required, "Name."),

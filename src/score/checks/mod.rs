@@ -3,14 +3,19 @@
 //! Pure: files are looked at in [`crate::lint`], instruments come through [`Instruments`]. Every check runs,
 //! whatever the others find; one that crashes becomes an issue itself. `docs/checks.md` lists the codes.
 
+mod advice;
+mod conditions;
 mod instruments;
 mod keys;
+mod placeholders;
 mod places;
 mod rules;
 mod shared;
 mod templates;
 mod version;
 
+#[cfg(test)]
+mod cases;
 #[cfg(test)]
 mod tests;
 
@@ -75,6 +80,7 @@ pub(crate) type Check = (&'static str, fn(&Subject<'_>, &mut Report));
 /// expanding, V002, V004, V005, V107, V108 and V301 where files can be looked at.
 const CHECKS: &[Check] = &[
     ("V001", templates::syntax),
+    ("V001", templates::path_templates),
     ("V009", version::check),
     ("V101", templates::undefined),
     ("V103", instruments::timeouts),
@@ -89,13 +95,15 @@ const CHECKS: &[Check] = &[
     ("V209", instruments::tool_servers),
     ("V210", instruments::unknown),
     ("V211", instruments::unknown_fallbacks),
-    ("V213", rules::unknown_names),
-    ("V214", rules::unknown_placeholders),
+    ("V213", conditions::unknown_names),
+    ("V214", placeholders::unknown),
+    ("V214", placeholders::odd_commands),
     ("V215", rules::never),
     ("V216", places::left_to_fill_in),
     ("V217", templates::rendering),
     ("V218", shared::paths),
     ("V219", rules::sheets_without),
+    ("V221", places::notifications),
     ("V222", keys::sheets_not_stages),
     ("V223", keys::out_of_range),
     ("V230", places::inert),

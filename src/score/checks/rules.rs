@@ -1,13 +1,9 @@
-//! Checks of `validations` and of conditions.
+//! Checks of `validations`: which rules there are, and which sheets they apply to.
 
 use std::collections::BTreeSet;
 
-use super::templates::vars;
-use super::{Report, Subject, alike, sheets};
-use crate::plan::BUILT_IN;
-use crate::score::{Condition, Issue, Rule, RuleKind};
-use crate::template::Stand;
-use crate::template::placeholders::expand_path;
+use super::{Report, Subject, sheets};
+use crate::score::{Issue, Rule, RuleKind};
 
 /// V203: nothing is checked.
 pub(super) fn none(subject: &Subject<'_>, report: &mut Report) {
@@ -41,84 +37,6 @@ pub(super) fn only_existence(subject: &Subject<'_>, report: &mut Report) {
         let hint = "add a file_modified or a content rule";
         report.add(subject, Issue::info("V205", "validations", message).hint(hint));
     }
-}
-
-/// V213, the warning: a condition asks for a name that nothing defines.
-pub(super) fn unknown_names(subject: &Subject<'_>, report: &mut Report) {
-    each(subject, |index, rule| {
-        if let Some(condition) = &rule.condition {
-            let path = format!("validations.{index}.condition");
-            names(subject, report, &path, condition, &[], "so the rule applies");
-        }
-    });
-    for (stage, condition) in &subject.score.sheet.skip_when {
-        let path = format!("sheet.skip_when.{stage}");
-        names(subject, report, &path, condition, &["sheets", "job"], "so the sheet runs");
-    }
-}
-
-fn names(
-    subject: &Subject<'_>,
-    report: &mut Report,
-    path: &str,
-    condition: &Condition,
-    more: &[&str],
-    effect: &str,
-) {
-    let own = || {
-        let scalar = subject.plan.user_variables.iter().filter(|(_, value)| value.is_scalar());
-        scalar.filter_map(|(key, _)| key.as_str())
-    };
-    let known = || BUILT_IN.into_iter().chain(more.iter().copied()).chain(own());
-    for name in condition.expr.names() {
-        if known().any(|known| known == name) {
-            continue;
-        }
-        let hint = match alike(name, known()) {
-            Some(near) => format!("Did you mean '{near}'?"),
-            None => {
-                "conditions know sheet_num, stage, instance, fan_count, total_sheets and the variables of \
-                     the prompt that are neither lists nor mappings"
-                    .to_owned()
-            }
-        };
-        let message = format!("Unknown variable '{name}' in condition, {effect}");
-        let place = subject.document.within(&subject.source.text, path, Some(1), name);
-        report.add(subject, Issue::warning("V213", path, message).at(place).hint(hint));
-    }
-}
-
-/// V214: a placeholder that nothing fills.
-pub(super) fn unknown_placeholders(subject: &Subject<'_>, report: &mut Report) {
-    // Which names there are does not depend on the sheet.
-    let Some(sheet) = subject.plan.sheets.first() else { return };
-    let vars = vars(subject, sheet, Stand::Text);
-    each(subject, |index, rule| {
-        for (key, text) in [("path", &rule.path), ("working_directory", &rule.working_directory)] {
-            let Some(text) = text else { continue };
-            let Err(why) = expand_path(text, &vars) else { continue };
-            let why = if key == "path" { why } else { why.replace(" in path", &format!(" in {key}")) };
-            let path = format!("validations.{index}.{key}");
-            let name = why.strip_prefix("unknown placeholder {").and_then(|rest| rest.split('}').next());
-            let name = name.unwrap_or_default();
-            let scalars =
-                || vars.iter().filter(|(_, item)| item.scalar_text().is_some()).map(|(name, _)| name);
-            let hint = match alike(name, scalars()) {
-                Some(near) => format!("Did you mean '{{{near}}}'?"),
-                None if why.starts_with("unknown") => {
-                    "placeholders are {workspace}, {sheet_num}, {stage}, {instance} and the variables of the prompt \
-                     that are neither lists nor mappings"
-                        .to_owned()
-                }
-                None => "give the placeholder a name, as {sheet_num}; write a literal brace twice: {{ or }}".to_owned(),
-            };
-            let needle = format!("{{{name}");
-            let needle = if name.is_empty() { text } else { &needle };
-            let place = subject.document.within(&subject.source.text, &path, Some(1), needle);
-            let message = format!("Validation rule {}: {why}", index + 1);
-            report.add(subject, Issue::error("V214", &path, message).at(place).hint(hint));
-        }
-    });
 }
 
 /// V215: a rule for no sheet.
@@ -167,7 +85,8 @@ pub(super) fn sheets_without(subject: &Subject<'_>, report: &mut Report) {
     }
 }
 
-fn each(subject: &Subject<'_>, mut check: impl FnMut(usize, &Rule)) {
+/// Every rule with its position.
+pub(super) fn each(subject: &Subject<'_>, mut check: impl FnMut(usize, &Rule)) {
     for (index, rule) in subject.score.validations.iter().enumerate() {
         check(index, rule);
     }

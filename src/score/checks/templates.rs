@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::{Rendered, Report, Subject, alike, sheets};
+use super::{Rendered, Report, Subject, advice, alike, sheets};
+use crate::ids::SheetNo;
 use crate::plan::{BUILT_IN, SheetPlan};
-use crate::score::Issue;
 use crate::score::document::find_word;
+use crate::score::{InjectionSource, Issue, Value};
 use crate::template::{self, Item, RenderError, Stand, Vars};
 
 /// Names that are known only while a job runs.
@@ -32,13 +33,7 @@ pub(super) fn syntax(subject: &Subject<'_>, report: &mut Report) {
     let Err(error) = template::check(text) else { return };
     let path = path(subject);
     let message = format!("Jinja syntax error in {path}: {}", error.message);
-    let hint = if error.message.contains("end of input") || error.message.contains("unexpected end") {
-        "close the block that begins here: `{% endif %}`, `{% endfor %}`, `{% endmacro %}`, or `}}`, `%}`, `#}`"
-    } else if error.message.contains("unknown") {
-        "check the spelling of the tag"
-    } else {
-        "close every `{{` with `}}` and every `{%` with `%}`; for a literal brace write `{{ '{' }}`"
-    };
+    let hint = advice::of_syntax(&error.message);
     add(subject, report, Issue::error("V001", path, message).hint(hint), error.line, "");
 }
 
@@ -108,15 +103,13 @@ pub(super) fn shadowing(subject: &Subject<'_>, report: &mut Report) {
 pub(super) fn rendering(subject: &Subject<'_>, report: &mut Report) {
     let score = subject.score;
     let Some(text) = &score.prompt.template else { return };
-    if template::check(text).is_err() {
-        return;
-    }
     let planned: Vec<&SheetPlan> = subject.plan.sheets.iter().take(MAX_RENDERED).collect();
-    let bodies = render_all(subject, text, &planned, Stand::Text);
+    // A template that does not parse is told by V001.
+    let Some(bodies) = render_all(subject, text, &planned, Stand::Text) else { return };
     let failed: Vec<&SheetPlan> =
         planned.iter().zip(&bodies).filter(|(_, body)| body.is_err()).map(|(sheet, _)| *sheet).collect();
     // A text stands for what nobody knows yet; only what fails with anything in its place is wrong.
-    let mut second = render_all(subject, text, &failed, Stand::Anything).into_iter();
+    let mut second = render_all(subject, text, &failed, Stand::Anything).unwrap_or_default().into_iter();
     let mut wrong: BTreeMap<(usize, String), (RenderError, Vec<u32>)> = BTreeMap::new();
     for (sheet, body) in planned.iter().zip(bodies) {
         let body = match body {
@@ -133,17 +126,30 @@ pub(super) fn rendering(subject: &Subject<'_>, report: &mut Report) {
         };
         report.rendered.push(Rendered { sheet: sheet.num, body });
     }
+    // A filter in a branch that no sheet reaches now, but may with other outputs of earlier sheets.
+    if let Some((name, line)) = template::unknown_filter(text)
+        && !wrong.keys().any(|(_, message)| message.contains(&format!("filter {name} is unknown")))
+    {
+        let cause = format!("filter {name} is unknown");
+        let hint = advice::of_rendering(&cause, |_| None).unwrap_or_default();
+        let path = path(subject);
+        let message = format!("Template does not render where this is reached: {cause}");
+        add(subject, report, Issue::error("V217", path, message).hint(hint), Some(line), &name);
+    }
     for (error, numbers) in wrong.into_values() {
         let (cause, advice) = error
             .message
             .split_once(": give it")
             .map_or((error.message.as_str(), None), |(cause, rest)| (cause, Some(format!("give it{rest}"))));
         let name = template::undeclared(text).into_iter().find(|name| find_word(cause, name).is_some());
-        let near = name.as_deref().and_then(|name| alike(name, known(subject)));
-        let hint = match (near, advice) {
-            (Some(near), _) => format!("Did you mean '{near}'?"),
-            (None, Some(advice)) => advice,
-            (None, None) => "see the rendered sheets with: mozart render SCORE --sheet N".to_owned(),
+        let unknown = name.as_deref().filter(|name| !known(subject).any(|known| known == *name));
+        let near = unknown.and_then(|name| alike(name, known(subject)));
+        let special = advice::of_rendering(cause, |name| variable(subject, numbers[0], name));
+        let hint = match (near, special, advice) {
+            (Some(near), _, _) => format!("Did you mean '{near}'?"),
+            (None, Some(special), _) => special,
+            (None, None, Some(advice)) => advice,
+            (None, None, None) => "see the rendered sheets with: mozart render SCORE --sheet N".to_owned(),
         };
         let message = format!("Template does not render for {}: {cause}", sheets(&numbers));
         let path = path(subject);
@@ -158,12 +164,56 @@ fn render_all(
     text: &str,
     planned: &[&SheetPlan],
     stand: Stand,
-) -> Vec<Result<String, RenderError>> {
+) -> Option<Vec<Result<String, RenderError>>> {
     let mut bodies = Vec::with_capacity(planned.len());
+    if planned.is_empty() {
+        return Some(bodies);
+    }
     let all = planned.iter().map(|sheet| vars(subject, sheet, stand));
-    // The caller has checked the syntax; without it there is nothing to render.
-    _ = template::render_each(text, all, |body| bodies.push(body));
-    bodies
+    template::render_each(text, all, |body| bodies.push(body)).ok()?;
+    Some(bodies)
+}
+
+/// The value of a name for a sheet.
+fn variable(subject: &Subject<'_>, sheet: u32, name: &str) -> Option<Value> {
+    let variables = subject.plan.variables(subject.score, SheetNo(sheet));
+    variables.iter().find(|(key, _)| key.as_str() == Some(name)).map(|(_, value)| value.clone())
+}
+
+/// V001 and V101 for the templates beside the prompt: `capture_files` and the paths of injections.
+pub(super) fn path_templates(subject: &Subject<'_>, report: &mut Report) {
+    let sheet = &subject.score.sheet;
+    let mut found: Vec<(String, &str)> = Vec::new();
+    let captures = subject.score.cross_sheet.iter().flat_map(|cross| cross.capture_files.iter().enumerate());
+    found.extend(captures.map(|(index, text)| (format!("cross_sheet.capture_files.{index}"), text.as_str())));
+    let prelude =
+        sheet.prelude.iter().enumerate().map(|(index, one)| (format!("sheet.prelude.{index}"), one));
+    let cadenzas = sheet.cadenzas.iter().flat_map(|(number, list)| {
+        list.iter().enumerate().map(move |(index, one)| (format!("sheet.cadenzas.{number}.{index}"), one))
+    });
+    found.extend(prelude.chain(cadenzas).map(|(path, one)| match &one.source {
+        InjectionSource::File(text) => (format!("{path}.file"), text.as_str()),
+        InjectionSource::Directory(text) => (format!("{path}.directory"), text.as_str()),
+    }));
+    for (path, text) in found.into_iter().filter(|(_, text)| text.contains("{{") || text.contains("{%")) {
+        if let Err(error) = template::check(text) {
+            let message = format!("Jinja syntax error in {path}: {}", error.message);
+            report.add(subject, Issue::error("V001", &path, message).hint(advice::of_syntax(&error.message)));
+            continue;
+        }
+        for name in template::undeclared(text) {
+            if known(subject).any(|known| known == name) || is_tested(text, &name) {
+                continue;
+            }
+            let hint = match alike(&name, known(subject)) {
+                Some(near) => format!("Did you mean '{near}'?"),
+                None => "use a built-in such as {{ workspace }}, or a name of prompt.variables".to_owned(),
+            };
+            let place = subject.document.within(&subject.source.text, &path, Some(1), &name);
+            let message = format!("Undefined variable '{name}' in {path}");
+            report.add(subject, Issue::warning("V101", &path, message).at(place).hint(hint));
+        }
+    }
 }
 
 /// The variables of a sheet, with what is only known later left open.

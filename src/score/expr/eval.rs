@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use super::{Names, Op, Term, Trailer};
+use super::{Function, Names, Op, Sign, Term, Trailer};
 use crate::score::value::{Key, Value};
 
 type Lookup<'a> = &'a dyn Names;
@@ -16,14 +16,31 @@ pub(super) fn eval(term: &Term, lookup: Lookup<'_>) -> Result<Value, String> {
         Term::Not(term) => eval(term, lookup).map(|value| Value::Bool(!truth(&value))),
         Term::Or(terms) => short_circuit(terms, true, lookup),
         Term::And(terms) => short_circuit(terms, false, lookup),
-        Term::Compare(left, op, right) => {
-            compare(&eval(left, lookup)?, *op, &eval(right, lookup)?).map(Value::Bool)
+        Term::Compare(first, rest) => {
+            let mut left = eval(first, lookup)?;
+            for (op, term) in rest {
+                let right = eval(term, lookup)?;
+                if !compare(&left, *op, &right)? {
+                    return Ok(Value::Bool(false));
+                }
+                left = right;
+            }
+            Ok(Value::Bool(true))
+        }
+        Term::Sum(first, rest) => {
+            let mut sum = eval(first, lookup)?;
+            for (sign, term) in rest {
+                sum = calculate(&sum, *sign, &eval(term, lookup)?)?;
+            }
+            Ok(sum)
+        }
+        Term::Minus(term) => calculate(&Value::Int(0), Sign::Minus, &eval(term, lookup)?),
+        Term::Call(function, terms) => {
+            let values: Result<Vec<Value>, String> = terms.iter().map(|term| eval(term, lookup)).collect();
+            call(*function, values?)
         }
         Term::Name(name, trailers) => {
-            let (mut value, rest) = match entry(name, trailers, lookup)? {
-                Some(first) => (first, &trailers[1..]),
-                None => (lookup.value(name).ok_or_else(|| format!("unknown name `{name}`"))?, &trailers[..]),
-            };
+            let (mut value, rest) = begin(name, trailers, lookup)?;
             for trailer in rest {
                 value = follow(&value, trailer, lookup)?;
             }
@@ -32,23 +49,150 @@ pub(super) fn eval(term: &Term, lookup: Lookup<'_>) -> Result<Value, String> {
     }
 }
 
-/// The first step of `sheets[3]` and `sheets.get(3)`, when the names know how to take it at once.
-fn entry(name: &str, trailers: &[Trailer], lookup: Lookup<'_>) -> Result<Option<Value>, String> {
-    let Some(first @ (Trailer::Index(term) | Trailer::Get(term, _))) = trailers.first() else {
-        return Ok(None);
+/// A name with its first step, and the steps that are left. The key of `sheets[3]` and `sheets.get(3)` is evaluated
+/// once, whether the names know how to take the step at once or not.
+fn begin<'t>(
+    name: &str,
+    trailers: &'t [Trailer],
+    lookup: Lookup<'_>,
+) -> Result<(Value, &'t [Trailer]), String> {
+    let whole = || lookup.value(name).ok_or_else(|| format!("unknown name `{name}`"));
+    let Some((first @ (Trailer::Index(term) | Trailer::Get(term, _)), rest)) = trailers.split_first() else {
+        return Ok((whole()?, trailers));
     };
     let key = eval(term, lookup)?;
-    lookup.entry(name, &key).map(|found| taken(found, &key, first, lookup)).transpose()
+    let found = match lookup.entry(name, &key) {
+        Some(found) => found,
+        None => item(&whole()?, &key)?,
+    };
+    Ok((taken(found, &key, first, lookup)?, rest))
 }
 
-/// `or` ends at the first true term, `and` at the first false one.
+/// `or` gives the first true value, `and` the first false one, else the last.
 fn short_circuit(terms: &[Term], until: bool, lookup: Lookup<'_>) -> Result<Value, String> {
+    let mut last = Value::Bool(!until);
     for term in terms {
-        if truth(&eval(term, lookup)?) == until {
-            return Ok(Value::Bool(until));
+        last = eval(term, lookup)?;
+        if truth(&last) == until {
+            break;
         }
     }
-    Ok(Value::Bool(!until))
+    Ok(last)
+}
+
+/// Longest text that `+` makes, bytes: a long sum must not copy without end.
+const MAX_TEXT: usize = 256 * 1024;
+
+const TOO_LARGE: &str = "the number is too large";
+
+fn calculate(left: &Value, sign: Sign, right: &Value) -> Result<Value, String> {
+    if let (Value::Str(a), Sign::Plus, Value::Str(b)) = (left, sign, right) {
+        if a.len() + b.len() > MAX_TEXT {
+            return Err(format!("the joined text is longer than {MAX_TEXT} bytes"));
+        }
+        return Ok(Value::Str(format!("{a}{b}")));
+    }
+    if let (Some(a), Some(b)) = (integer(left), integer(right))
+        && sign != Sign::Over
+    {
+        if b == 0 && matches!(sign, Sign::Floor | Sign::Rest) {
+            return Err("division by zero".to_owned());
+        }
+        // As in Python the remainder has the sign of the divisor.
+        let floor = |a: i64, b: i64| {
+            let (quotient, rest) = (a.checked_div(b)?, a.checked_rem(b)?);
+            Some(if rest != 0 && (rest < 0) != (b < 0) { (quotient - 1, rest + b) } else { (quotient, rest) })
+        };
+        let number = match sign {
+            Sign::Plus => a.checked_add(b),
+            Sign::Minus => a.checked_sub(b),
+            Sign::Times => a.checked_mul(b),
+            Sign::Floor | Sign::Over => floor(a, b).map(|(quotient, _)| quotient),
+            Sign::Rest => floor(a, b).map(|(_, rest)| rest),
+        };
+        return number.map(Value::Int).ok_or_else(|| TOO_LARGE.to_owned());
+    }
+    let (Some(a), Some(b)) = (number(left), number(right)) else {
+        let (sign, kinds) = match sign {
+            Sign::Plus => ("+", "two numbers or two texts"),
+            Sign::Minus => ("-", "numbers"),
+            Sign::Times => ("*", "numbers"),
+            Sign::Over => ("/", "numbers"),
+            Sign::Floor => ("//", "numbers"),
+            Sign::Rest => ("%", "numbers"),
+        };
+        return Err(format!("`{sign}` needs {kinds}, not {} and {}", type_name(left), type_name(right)));
+    };
+    if b == 0.0 && matches!(sign, Sign::Over | Sign::Floor | Sign::Rest) {
+        return Err("division by zero".to_owned());
+    }
+    let number = match sign {
+        Sign::Plus => a + b,
+        Sign::Minus => a - b,
+        Sign::Times => a * b,
+        Sign::Over => a / b,
+        Sign::Floor => (a / b).floor(),
+        Sign::Rest => a - b * (a / b).floor(),
+    };
+    if number.is_finite() { Ok(Value::Float(number)) } else { Err(TOO_LARGE.to_owned()) }
+}
+
+fn call(function: Function, mut values: Vec<Value>) -> Result<Value, String> {
+    if matches!(function, Function::Min | Function::Max) {
+        return extreme(function, values);
+    }
+    let value = values.pop().unwrap_or_default();
+    let count = |length: usize| Value::Int(i64::try_from(length).unwrap_or(i64::MAX));
+    match (function, &value) {
+        (Function::Len, Value::Str(text)) => Ok(count(text.chars().count())),
+        (Function::Len, Value::Seq(list)) => Ok(count(list.len())),
+        (Function::Len, Value::Map(map)) => Ok(count(map.len())),
+        (Function::Len, other) => {
+            Err(format!("len() needs a text, a list or a mapping, not {}", type_name(other)))
+        }
+        (Function::Int, Value::Float(number)) => {
+            #[expect(clippy::cast_possible_truncation, reason = "a float beyond the range becomes its end")]
+            let whole = number.trunc() as i64;
+            Ok(Value::Int(whole))
+        }
+        (Function::Int, Value::Str(text)) => {
+            text.trim().parse().map(Value::Int).map_err(|_| format!("int() cannot read `{text}`"))
+        }
+        (Function::Int, other) => integer(other)
+            .map(Value::Int)
+            .ok_or_else(|| format!("int() needs a number or its digits, not {}", type_name(other))),
+        (Function::Str, Value::Str(text)) => Ok(Value::Str(text.clone())),
+        (Function::Str, Value::Int(number)) => Ok(Value::Str(number.to_string())),
+        (Function::Str, Value::Float(number)) => Ok(Value::Str(format!("{number:?}"))),
+        (Function::Str, Value::Bool(true)) => Ok("True".into()),
+        (Function::Str, Value::Bool(false)) => Ok("False".into()),
+        (Function::Str, Value::Null) => Ok("None".into()),
+        (Function::Str, other) => Err(format!("str() needs a single value, not {}", type_name(other))),
+        (Function::Bool, value) => Ok(Value::Bool(truth(value))),
+        (Function::Any, Value::Seq(list)) => Ok(Value::Bool(list.iter().any(truth))),
+        (Function::All, Value::Seq(list)) => Ok(Value::Bool(list.iter().all(truth))),
+        (Function::Any | Function::All, other) => Err(format!("a list is needed, not {}", type_name(other))),
+        (Function::Min | Function::Max, _) => extreme(function, vec![value]),
+    }
+}
+
+/// The least or greatest of several values, or of one list.
+fn extreme(function: Function, mut values: Vec<Value>) -> Result<Value, String> {
+    if let [Value::Seq(list)] = values.as_mut_slice() {
+        values = std::mem::take(list);
+    }
+    let wanted = if function == Function::Min { Ordering::Less } else { Ordering::Greater };
+    let mut values = values.into_iter();
+    let name = if function == Function::Min { "min" } else { "max" };
+    let mut best = values.next().ok_or_else(|| format!("{name}() of nothing"))?;
+    for value in values {
+        let order = order(&value, &best)
+            .ok_or_else(|| format!("cannot compare {} with {}", type_name(&value), type_name(&best)))?;
+        if order == wanted {
+            best = value;
+        }
+    }
+    Ok(best)
 }
 
 pub(super) fn truth(value: &Value) -> bool {

@@ -1,6 +1,6 @@
 //! Text to a condition: a small recursive descent with a depth limit.
 
-use super::{MAX_DEPTH, MAX_LENGTH, Op, Term, Trailer};
+use super::{FUNCTIONS, Function, MAX_DEPTH, MAX_LENGTH, Op, Sign, Term, Trailer};
 use crate::score::value::Value;
 
 #[derive(Debug, Clone, PartialEq)]
@@ -32,7 +32,21 @@ pub(super) fn parse(text: &str) -> Result<Term, String> {
 }
 
 /// Longer signs first.
-const SIGNS: [&str; 14] = ["==", "!=", ">=", "<=", ">", "<", "(", ")", "[", "]", ",", ".", "-", "+"];
+const SIGNS: [&str; 18] =
+    ["==", "!=", ">=", "<=", "//", ">", "<", "(", ")", "[", "]", ",", ".", "-", "+", "*", "/", "%"];
+
+/// What people write who think of another language.
+fn instead(c: char) -> &'static str {
+    match c {
+        '=' => "; equality is `==`",
+        '&' => "; write `and`",
+        '|' => "; write `or`",
+        '!' => "; write `not`",
+        '{' | '}' => "; names stand without braces here",
+        '$' => "; environment variables are not known here",
+        _ => "",
+    }
+}
 
 fn tokens(text: &str) -> Result<Vec<(usize, Token)>, String> {
     let chars: Vec<char> = text.chars().collect();
@@ -59,25 +73,41 @@ fn tokens(text: &str) -> Result<Vec<(usize, Token)>, String> {
             };
             tokens.push((start, Token::Number(value)));
         } else if c == '\'' || c == '"' {
-            let Some(length) = chars[at + 1..].iter().position(|end| *end == c) else {
-                return Err(format!("text without an end at character {start}"));
-            };
-            tokens.push((start, Token::Text(chars[at + 1..at + 1 + length].iter().collect())));
-            at += length + 2;
+            let (text, length) = quoted(&chars[at + 1..], c)
+                .ok_or_else(|| format!("text without an end at character {start}"))?;
+            tokens.push((start, Token::Text(text)));
+            at += length + 1;
         } else {
             let sign = SIGNS.iter().find(|sign| {
                 let mut rest = chars[at..].iter();
                 sign.chars().all(|c| rest.next() == Some(&c))
             });
             let Some(sign) = sign else {
-                let hint = if c == '=' { "; equality is `==`" } else { "" };
-                return Err(format!("unexpected `{c}` at character {start}{hint}"));
+                return Err(format!("unexpected `{c}` at character {start}{}", instead(c)));
             };
             at += sign.len();
             tokens.push((start, Token::Sign(sign)));
         }
     }
     Ok(tokens)
+}
+
+/// A text up to its closing quote, and how many characters that takes. A backslash stands before a quote or itself.
+fn quoted(chars: &[char], quote: char) -> Option<(String, usize)> {
+    let mut text = String::new();
+    let mut at = 0;
+    loop {
+        let c = *chars.get(at)?;
+        at += 1;
+        match (c, chars.get(at)) {
+            (c, _) if c == quote => return Some((text, at)),
+            ('\\', Some(next @ ('\\' | '\'' | '"'))) => {
+                text.push(*next);
+                at += 1;
+            }
+            (c, _) => text.push(c),
+        }
+    }
 }
 
 impl Reader {
@@ -92,6 +122,11 @@ impl Reader {
     fn expected(&self, what: &str) -> String {
         let found = match self.peek() {
             None => "the end".to_owned(),
+            Some(Token::Word(text))
+                if ["AND", "And", "OR", "Or", "NOT", "Not", "IN"].contains(&text.as_str()) =>
+            {
+                format!("`{text}`; write `{}`", text.to_lowercase())
+            }
             Some(Token::Word(text) | Token::Text(text)) => format!("`{text}`"),
             Some(Token::Number(Value::Int(number))) => format!("`{number}`"),
             Some(Token::Number(_)) => "a number".to_owned(),
@@ -148,11 +183,45 @@ impl Reader {
         if self.word("not") {
             return self.deeper(|reader| reader.not().map(|term| Term::Not(Box::new(term))));
         }
-        let left = self.atom()?;
-        match self.operator()? {
-            Some(op) => Ok(Term::Compare(Box::new(left), op, Box::new(self.atom()?))),
-            None => Ok(left),
+        let first = self.sum()?;
+        let mut rest = Vec::new();
+        while let Some(op) = self.operator()? {
+            rest.push((op, self.sum()?));
         }
+        Ok(if rest.is_empty() { first } else { Term::Compare(Box::new(first), rest) })
+    }
+
+    fn sum(&mut self) -> Result<Term, String> {
+        self.run(&[("+", Sign::Plus), ("-", Sign::Minus)], Self::product)
+    }
+
+    fn product(&mut self) -> Result<Term, String> {
+        let signs = [("*", Sign::Times), ("//", Sign::Floor), ("/", Sign::Over), ("%", Sign::Rest)];
+        self.run(&signs, Self::unary)
+    }
+
+    /// Terms with signs between them.
+    fn run(
+        &mut self,
+        signs: &[(&str, Sign)],
+        term: fn(&mut Self) -> Result<Term, String>,
+    ) -> Result<Term, String> {
+        let first = term(self)?;
+        let mut rest = Vec::new();
+        while let Some((_, sign)) = signs.iter().find(|(text, _)| self.sign(text)) {
+            rest.push((*sign, term(self)?));
+        }
+        Ok(if rest.is_empty() { first } else { Term::Sum(Box::new(first), rest) })
+    }
+
+    fn unary(&mut self) -> Result<Term, String> {
+        if self.sign("-") {
+            return self.deeper(|reader| reader.unary().map(|term| Term::Minus(Box::new(term))));
+        }
+        if self.sign("+") {
+            return self.deeper(Self::unary);
+        }
+        self.atom()
     }
 
     fn operator(&mut self) -> Result<Option<Op>, String> {
@@ -193,18 +262,6 @@ impl Reader {
                 self.next += 1;
                 Ok(Term::Literal(Value::Str(text)))
             }
-            Token::Sign(sign @ ("-" | "+")) => {
-                self.next += 1;
-                let Some(Token::Number(value)) = self.peek().cloned() else {
-                    return Err(self.expected("a number"));
-                };
-                self.next += 1;
-                Ok(Term::Literal(match value {
-                    Value::Int(number) if sign == "-" => Value::Int(-number),
-                    Value::Float(number) if sign == "-" => Value::Float(-number),
-                    number => number,
-                }))
-            }
             Token::Sign("(") => {
                 self.next += 1;
                 let term = self.deeper(Self::or)?;
@@ -213,19 +270,41 @@ impl Reader {
             }
             Token::Sign("[") => {
                 self.next += 1;
-                let mut items = Vec::new();
-                while !self.sign("]") {
-                    items.push(self.deeper(Self::or)?);
-                    if !self.sign(",") {
-                        self.need("]")?;
-                        break;
-                    }
-                }
+                let items = self.items("]")?;
                 Ok(Term::List(items))
             }
             Token::Sign(_) => Err(self.expected("a value")),
             Token::Word(word) => self.named(word, position),
         }
+    }
+
+    /// Terms with commas between them, up to a closing sign.
+    fn items(&mut self, end: &str) -> Result<Vec<Term>, String> {
+        let mut items = Vec::new();
+        while !self.sign(end) {
+            items.push(self.deeper(Self::or)?);
+            if !self.sign(",") {
+                self.need(end)?;
+                break;
+            }
+        }
+        Ok(items)
+    }
+
+    fn call(&mut self, word: &str, position: usize) -> Result<Term, String> {
+        let Some((_, function)) = FUNCTIONS.iter().find(|(name, _)| *name == word) else {
+            let names: Vec<&str> = FUNCTIONS.iter().map(|(name, _)| *name).collect();
+            return Err(format!(
+                "no function `{word}` at character {position}; there are {}",
+                names.join(", ")
+            ));
+        };
+        let items = self.items(")")?;
+        let several = matches!(function, Function::Min | Function::Max);
+        if items.is_empty() || items.len() > 1 && !several {
+            return Err(format!("{word}() takes one value"));
+        }
+        Ok(Term::Call(*function, items))
     }
 
     fn named(&mut self, word: String, position: usize) -> Result<Term, String> {
@@ -239,6 +318,9 @@ impl Reader {
         self.next += 1;
         if let Some(value) = literal {
             return Ok(Term::Literal(value));
+        }
+        if self.sign("(") {
+            return self.call(&word, position);
         }
         let mut trailers = Vec::new();
         loop {
@@ -259,8 +341,6 @@ impl Reader {
                 } else {
                     trailers.push(Trailer::Attribute(attribute));
                 }
-            } else if matches!(self.peek(), Some(Token::Sign("("))) {
-                return Err(format!("functions are not available: `{word}` at character {position}"));
             } else {
                 return Ok(Term::Name(word, trailers));
             }

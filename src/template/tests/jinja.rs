@@ -6,6 +6,34 @@ use super::*;
 fn values_filters_and_statements_print_as_in_jinja2() {
     let mut wrong = Vec::new();
     for (template, expected) in [
+        (
+            "{{ 'a b c'.rsplit(' ', 1) }} {{ ' a  b '.rsplit() }} {{ 'a,b'.rsplit(',') }}",
+            "['a b', 'c'] ['a', 'b'] ['a', 'b']",
+        ),
+        (
+            "{{ 'abc'.index('c') }} {{ 'abca'.rindex('a') }} {{ 'Ab'.swapcase() }} {{ [1,2].index(2) }}",
+            "2 3 aB 1",
+        ),
+        (
+            "{{ 'ab'.center(6,'*') }} {{ 'ab'.ljust(4) }}| {{ 'ab'.rjust(4) }}| {{ '7'.zfill(3) }} {{ '-7'.zfill(4) }}",
+            "**ab** ab  |   ab| 007 -007",
+        ),
+        ("{{ 'abc'.center(6,'*') }} {{ 'abc'.center(4,'*') }} {{ 'ab'.center(5,'*') }}", "*abc** abc* **ab*"),
+        (
+            "{{ 'a-b'.partition('-') }} {{ 'a-b-c'.rpartition('-') }} {{ 'ab'.partition('-') }}",
+            "('a', '-', 'b') ('a-b', '-', 'c') ('ab', '', '')",
+        ),
+        (
+            "{{ 'abc'.removeprefix('a') }} {{ 'abc'.removesuffix('c') }} {{ {'a': 1}.copy() }} {{ [1].copy() }}",
+            "bc ab {'a': 1} [1]",
+        ),
+        ("{{ \"<a href='x'>&\\\"\"|e }}", "&lt;a href=&#39;x&#39;&gt;&amp;&#34;"),
+        ("{{ 'a & b/c'|urlencode }}", "a%20%26%20b/c"),
+        (
+            "{{ [1,2,3]|batch(linecount=2, fill_with=0)|list }} {{ [1,2,3]|slice(slices=2)|list }}",
+            "[[1, 2], [3, 0]] [[1, 2], [3]]",
+        ),
+        ("{{ 'a' is sequence }} {{ {} is sequence }} {{ 3 is sequence }}", "True True False"),
         ("{{ [x] }}", "[Undefined]"),
         ("{{ x is none }}", "False"),
         ("{{ x is string}}", "False"),

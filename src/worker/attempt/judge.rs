@@ -7,17 +7,20 @@ use std::time::Duration;
 use jiff::Zoned;
 use regex::Regex;
 
-use crate::classify::{self, Seen, SpawnError, Verdict};
-use crate::exec::{AttemptReport, Evidence, Outcome};
+use crate::classify::{self, ErrorCode, Judgement, SpawnError, Verdict, reset};
+use crate::exec::{AttemptReport, Evidence, Failure, Outcome};
 use crate::executor;
 use crate::guard::record::{BY_TERM, Exit};
 use crate::instrument::{self, Extracted};
 use crate::score::{DEFAULT_DETECTION_PATTERNS, pattern};
 use crate::util::{redact, text};
-use crate::validate::{self, Snapshot};
+use crate::validate::Snapshot;
 
-use super::Attempt;
-use super::rules::Rules;
+use super::feedback::feedback;
+use super::reports::refusal;
+use super::rules::{self, Rules};
+use super::run::Seen;
+use super::{Attempt, hide};
 
 /// Most bytes of each output stream that are kept in the database, unless the score says less or more.
 const TAIL: u64 = 51_200;
@@ -26,23 +29,46 @@ const MARGIN: u64 = 4096;
 
 impl Attempt<'_> {
     /// What an ended attempt means. Never fails: what cannot be read is remarked.
-    pub(super) fn judge(
-        &self,
-        exit: &Exit,
-        rules: &Rules,
-        snapshot: &Snapshot,
-        mut warnings: Vec<String>,
-    ) -> AttemptReport {
-        let keep = self.choice.config.max_output_capture_bytes.unwrap_or(TAIL).min(TAIL);
+    pub(super) fn judge(&self, exit: &Exit, rules: &Rules, snapshot: &Snapshot, seen: Seen) -> AttemptReport {
+        let Seen { mut warnings, prompt, spent } = seen;
         let stdout = executor::stdout_log(&self.dir);
-        let stderr = executor::stderr_log(&self.dir);
         let success = exit.killed_by.is_none()
             && exit.spawn_error.is_none()
             && exit.exit_code.is_some_and(|code| self.profile.patterns.success_exit_codes.contains(&code));
         let as_text = self.choice.config.output_format.is_some_and(|format| format.as_str() == "text");
         let extracted = instrument::extract(self.profile, as_text, success, &stdout);
         warnings.extend(extracted.warnings.iter().map(|warning| redact(warning)));
-        let mut evidence = Evidence {
+        let mut evidence = self.evidence(exit);
+        (evidence.prompt, evidence.warnings) = (prompt, warnings);
+        if exit.spawn_error.is_none() {
+            let chars = extracted.result.chars().count() as u64;
+            let printed = if extracted.structured { chars } else { exit.stdout.bytes };
+            self.spend(&extracted.usage, printed, &mut evidence);
+        }
+        let score = &self.prepared.score;
+        evidence.feedback =
+            feedback(&score.feedback, &extracted.result, &evidence.stdout_tail, &mut evidence.warnings);
+        let outcome = match spent {
+            Some(why) if exit.killed_by.as_deref() == Some(BY_TERM) => {
+                evidence.error_method = classify::Method::Record.to_string();
+                Outcome::Failed(refusal(ErrorCode::E007, why))
+            }
+            _ if exit.killed_by.as_deref() == Some(BY_TERM) => Outcome::Ended,
+            _ => {
+                let judgement = self.classify(exit, &extracted, &evidence);
+                self.outcome(judgement, &extracted, rules, snapshot, &mut evidence)
+            }
+        };
+        if score.redact_logs {
+            self.hide_credentials(&mut evidence.warnings);
+        }
+        AttemptReport { outcome, evidence }
+    }
+
+    /// What the record of an attempt and its files say.
+    fn evidence(&self, exit: &Exit) -> Evidence {
+        let keep = self.choice.config.max_output_capture_bytes.unwrap_or(TAIL).min(TAIL);
+        Evidence {
             exit_code: exit.exit_code,
             exit_signal: exit.signal,
             killed_by: exit.killed_by.clone(),
@@ -51,61 +77,137 @@ impl Attempt<'_> {
             duration_seconds: seconds(exit.duration_ms),
             cpu_seconds: seconds(exit.cpu_user_ms + exit.cpu_system_ms),
             max_rss_kib: exit.max_rss_kib,
-            stdout_tail: tail(&stdout, keep),
-            stderr_tail: tail(&stderr, keep),
+            stdout_tail: tail(&executor::stdout_log(&self.dir), keep),
+            stderr_tail: tail(&executor::stderr_log(&self.dir), keep),
             stdout_bytes: exit.stdout.bytes,
             stderr_bytes: exit.stderr.bytes,
             directory: self.dir.display().to_string(),
-            input_tokens: extracted.input_tokens,
-            output_tokens: extracted.output_tokens,
-            warnings,
             ..Evidence::default()
-        };
-        if exit.killed_by.as_deref() == Some(BY_TERM) {
-            return AttemptReport { outcome: Outcome::Ended, evidence };
         }
-        let verdict = if success { Verdict::Success } else { self.classify(exit, &extracted, &evidence) };
-        let outcome = match verdict {
+    }
+
+    fn outcome(
+        &self,
+        judgement: Judgement,
+        extracted: &Extracted,
+        rules: &Rules,
+        snapshot: &Snapshot,
+        evidence: &mut Evidence,
+    ) -> Outcome {
+        let Judgement { verdict, method, confidence, evidence: proof, further } = judgement;
+        evidence.error_method = method.map(|method| method.to_string()).unwrap_or_default();
+        evidence.error_confidence = if method.is_some() { confidence } else { 0.0 };
+        evidence.error_evidence = proof.map(|text| redact(&text));
+        evidence.further_errors = further;
+        match verdict {
             Verdict::Success => {
                 self.keep_result(&extracted.result);
-                self.validate(rules, snapshot, &mut evidence)
+                self.check(rules, snapshot, evidence);
+                self.unless_cut_off(evidence, |evidence| rules::ran(&evidence.validations))
             }
-            Verdict::Failed(mut failure) => {
-                failure.message = redact(&failure.message);
-                Outcome::Failed(failure)
-            }
+            Verdict::Failed(failure) => self.failed(failure, extracted, rules, snapshot, evidence),
             Verdict::RateLimited { code, wait, message } => {
+                if wait == Some(reset::MAX_WAIT) {
+                    evidence
+                        .warnings
+                        .push("the limit ends in a day or later: tried again after a day".to_owned());
+                }
                 Outcome::RateLimited { code, wait, message: redact(&message) }
             }
-        };
-        AttemptReport { outcome, evidence }
+        }
     }
 
-    fn validate(&self, rules: &Rules, snapshot: &Snapshot, evidence: &mut Evidence) -> Outcome {
-        let mut results = rules.check(self, snapshot);
-        if self.control.is_cancelled() && results.iter().any(|result| !result.passed) {
-            // The rules were not given their time.
+    /// Checks what must be true after the sheet.
+    pub(super) fn check(&self, rules: &Rules, snapshot: &Snapshot, evidence: &mut Evidence) {
+        evidence.validations = rules.check(self, snapshot);
+        self.ground(evidence);
+    }
+
+    /// Ended, when the rules were not given their time.
+    pub(super) fn unless_cut_off(
+        &self,
+        evidence: &Evidence,
+        outcome: impl FnOnce(&Evidence) -> Outcome,
+    ) -> Outcome {
+        if self.control.is_cancelled() && evidence.validations.iter().any(|result| !result.passed) {
             return Outcome::Ended;
         }
-        for result in &mut results {
-            for text in [&mut result.failure_reason, &mut result.output].into_iter().flatten() {
-                *text = redact(text);
-            }
-        }
-        let (passed, executed) = validate::count(&results);
-        let total = u32::try_from(results.len()).unwrap_or(u32::MAX);
-        evidence.validations = results;
-        Outcome::Ran { passed, executed, total }
+        outcome(evidence)
     }
 
-    fn classify(&self, exit: &Exit, extracted: &Extracted, evidence: &Evidence) -> Verdict {
+    /// A program that failed may have done its work all the same, where the score says that this counts.
+    fn failed(
+        &self,
+        mut failure: Failure,
+        extracted: &Extracted,
+        rules: &Rules,
+        snapshot: &Snapshot,
+        evidence: &mut Evidence,
+    ) -> Outcome {
+        failure.message = redact(&failure.message);
+        if failure.code == ErrorCode::E502 {
+            failure.message = self.refused_login(&failure.message);
+        }
+        let ran = evidence.exit_code.is_some() || evidence.exit_signal.is_some();
+        if !self.prepared.score.retry.accept_if_validated || !ran || rules.is_empty() {
+            return Outcome::Failed(failure);
+        }
+        self.check(rules, snapshot, evidence);
+        self.unless_cut_off(evidence, |evidence| match rules::ran(&evidence.validations) {
+            Outcome::Ran { passed, executed, total } if passed == total && total > 0 => {
+                self.keep_result(&extracted.result);
+                Outcome::Accepted { failure, executed }
+            }
+            _ => Outcome::Failed(failure),
+        })
+    }
+
+    /// Who refused, in what words, and how to log in.
+    fn refused_login(&self, said: &str) -> String {
+        let name = &self.profile.name;
+        let Some(command) = &self.profile.command else { return format!("instrument `{name}`: {said}") };
+        let keys: Vec<&str> = command
+            .required_env
+            .iter()
+            .flatten()
+            .map(String::as_str)
+            .filter(|name| name.ends_with("KEY") || name.ends_with("TOKEN"))
+            .take(2)
+            .collect();
+        let or_set = if keys.is_empty() {
+            String::new()
+        } else {
+            format!(", or set {} for the conductor and restart it", keys.join(" or "))
+        };
+        format!(
+            "instrument `{name}` was refused its login: {said}; log in by running `{}` once{or_set}",
+            command.executable
+        )
+    }
+
+    fn hide_credentials(&self, warnings: &mut Vec<String>) {
+        for path in [executor::stdout_log(&self.dir), executor::stderr_log(&self.dir)] {
+            if let Err(error) = hide::credentials(&path) {
+                let path = path.display();
+                warnings.push(format!("redact_logs: {path} keeps what was printed: {error}"));
+                log::warn!(
+                    "attempt.not_redacted attempt={} path={:?} error={:?}",
+                    self.key,
+                    path.to_string(),
+                    error.to_string()
+                );
+            }
+        }
+    }
+
+    fn classify(&self, exit: &Exit, extracted: &Extracted, evidence: &Evidence) -> Judgement {
         let score_patterns = self.limit_patterns();
         let spawn_error = exit.spawn_error.as_ref().map(|error| SpawnError {
             call: &error.call,
             errno: error.errno,
             message: &error.message,
         });
-        classify::classify(&Seen {
+        classify::classify(&classify::Seen {
             exit_code: exit.exit_code,
             signal: exit.signal,
             killed_by: exit.killed_by.as_deref(),
@@ -114,6 +216,7 @@ impl Attempt<'_> {
             stdout_tail: &evidence.stdout_tail,
             stderr_tail: &evidence.stderr_tail,
             extracted_error: extracted.error.as_deref(),
+            marked: extracted.marked,
             structured: extracted.structured,
             rate_limit_event: extracted.rate_limit_event.as_deref(),
             patterns: &self.profile.patterns,

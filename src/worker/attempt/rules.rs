@@ -1,22 +1,16 @@
-//! The validation rules of a sheet: from the score to what is checked, and the commands among them.
+//! The validation rules of a sheet, checked for one attempt.
 
-use std::time::{Duration, Instant};
+use std::path::PathBuf;
 
-use crate::exec::RuleResult;
-use crate::executor::{self, BoundSpec};
-use crate::instrument::environment;
-use crate::score;
+use crate::classify::ErrorCode;
+use crate::exec::{Failure, Outcome, RuleResult};
+use crate::score::Rule;
 use crate::template::prompt::Requirement;
-use crate::validate::{self, Check, Command, CommandEnd, Rule, RuleKind, Snapshot};
+use crate::util::redact;
+use crate::validate::{self, Check, Snapshot};
+use crate::worker::runner::Runner;
 
-use super::Attempt;
-
-/// Between TERM and KILL of a validation command.
-const GRACE: Duration = Duration::from_secs(2);
-/// Output of a command that is kept, in the middle of which something may be missing.
-const OUTPUT_CAP: usize = 72 << 10;
-/// How often a wait between repeated checks looks whether the attempt was cancelled.
-const STEP: Duration = Duration::from_millis(50);
+use super::{Attempt, SNAPSHOT};
 
 /// The rules that apply to a sheet.
 pub(super) struct Rules {
@@ -28,7 +22,7 @@ impl Rules {
     pub(super) fn of(attempt: &Attempt<'_>) -> Self {
         let brief = attempt.brief();
         let requirements = brief.requirements(&attempt.vars);
-        Self { rules: brief.rules().into_iter().map(convert).collect(), requirements }
+        Self { rules: brief.rules().into_iter().cloned().collect(), requirements }
     }
 
     pub(super) fn requirements(&self) -> &[Requirement] {
@@ -39,90 +33,88 @@ impl Rules {
         Snapshot::take(&self.rules, &attempt.vars, &attempt.prepared.workspace)
     }
 
-    /// Checks all rules; commands run under bound guards, which end with the conductor.
+    /// There are none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.rules.is_empty()
+    }
+
+    /// Whether any of them compares with a snapshot.
+    pub(super) fn needs_snapshot(&self) -> bool {
+        self.rules.iter().any(|rule| rule.kind == crate::score::RuleKind::FileModified)
+    }
+
+    /// The first rule that no program could satisfy, as the failure of the sheet.
+    pub(super) fn broken(&self, attempt: &Attempt<'_>) -> Option<Failure> {
+        let workspace = &attempt.prepared.workspace;
+        self.rules.iter().find_map(|rule| {
+            let why = validate::broken(rule, &attempt.vars, workspace)?;
+            let name = rule.description.as_deref().or(rule.path.as_deref()).unwrap_or_default();
+            let message = format!("the validation rule {} `{name}` is broken: {why}", rule.kind.as_str());
+            Some(super::reports::refusal(ErrorCode::E604, message))
+        })
+    }
+
+    /// Checks all rules; commands run under bound guards, which end with the conductor. Redacted.
     pub(super) fn check(&self, attempt: &Attempt<'_>, snapshot: &Snapshot) -> Vec<RuleResult> {
         if self.rules.is_empty() {
             return Vec::new();
         }
-        let shell = validate::shell(attempt.worker.ours.get("PATH").map(String::as_str));
+        let identity = attempt.identity();
+        let runner = attempt.runner(&identity);
         let given = Check {
             rules: &self.rules,
             vars: &attempt.vars,
             workspace: &attempt.prepared.workspace,
             snapshot,
-            shell: &shell,
+            shell: &runner.shell(),
         };
-        validate::check(&given, &|command| run(attempt, command), &|time| wait(attempt, time))
-    }
-}
-
-fn convert(rule: &score::Rule) -> Rule {
-    let kind = match rule.kind {
-        score::RuleKind::FileExists => RuleKind::FileExists,
-        score::RuleKind::FileModified => RuleKind::FileModified,
-        score::RuleKind::ContentContains => RuleKind::ContentContains,
-        score::RuleKind::ContentRegex => RuleKind::ContentRegex,
-        score::RuleKind::CommandSucceeds => RuleKind::CommandSucceeds,
-    };
-    let command = rule
-        .command
-        .as_ref()
-        .map(|command| if rule.pipefail { format!("set -o pipefail; {command}") } else { command.clone() });
-    Rule {
-        path: rule.path.clone(),
-        pattern: rule.pattern.clone(),
-        command,
-        working_directory: rule.working_directory.clone(),
-        description: rule.description.clone(),
-        stage: rule.stage,
-        retry_count: Some(rule.retry_count),
-        retry_delay: Duration::from_millis(u64::from(rule.retry_delay_ms)),
-        timeout: Duration::from_secs_f64(rule.timeout_seconds),
-        ..Rule::new(kind)
-    }
-}
-
-fn run(attempt: &Attempt<'_>, command: &Command) -> CommandEnd {
-    let mut env: Vec<(String, String)> = environment::for_command(&attempt.worker.ours).into_iter().collect();
-    env.extend(attempt.identity_of(attempt.key.attempt));
-    let spec = BoundSpec {
-        argv: command.argv.clone(),
-        cwd: command.cwd.clone(),
-        env,
-        token: Some(attempt.token.clone()),
-        timeout: Some(command.timeout),
-        grace: GRACE,
-        output_cap: OUTPUT_CAP,
-        log: None,
-    };
-    let end = executor::bound(&attempt.worker.guard_program, &spec, attempt.control);
-    let spawn_error = match end.spawn_error {
-        Some(error) => Some(error.message),
-        None if end.lost => Some("its guard was killed".to_owned()),
-        None if end.cancelled && end.exit_code.is_none() && end.signal.is_none() => {
-            Some("cancelled before it started".to_owned())
+        let mut results = validate::check(&given, &|command| runner.run(command), &|time| runner.wait(time));
+        for result in &mut results {
+            for text in [&mut result.failure_reason, &mut result.output].into_iter().flatten() {
+                *text = redact(text);
+            }
         }
-        None => None,
-    };
-    CommandEnd {
-        exit_code: end.exit_code,
-        signal: end.signal,
-        timed_out: end.timed_out,
-        spawn_error,
-        output: end.output,
-        total_bytes: end.total_bytes,
+        results
     }
 }
 
-/// Waits between repeated checks; false when the attempt was cancelled meanwhile.
-fn wait(attempt: &Attempt<'_>, time: Duration) -> bool {
-    let until = Instant::now() + time;
-    while !attempt.control.is_cancelled() {
-        let left = until.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return true;
+/// Numbers of checked rules as the outcome of an attempt whose program succeeded.
+pub(super) fn ran(results: &[RuleResult]) -> Outcome {
+    let (passed, executed) = validate::count(results);
+    Outcome::Ran { passed, executed, total: u32::try_from(results.len()).unwrap_or(u32::MAX) }
+}
+
+impl Attempt<'_> {
+    pub(super) fn runner<'r>(&'r self, identity: &'r [(String, String)]) -> Runner<'r> {
+        Runner {
+            guard_program: &self.worker.guard_program,
+            ours: &self.worker.ours,
+            identity,
+            token: Some(&self.token),
+            control: self.control,
         }
-        std::thread::park_timeout(left.min(STEP));
     }
-    false
+
+    /// The snapshot that was taken before this attempt, by the worker of an earlier conductor.
+    pub(super) fn stored_snapshot(&self) -> Snapshot {
+        read_snapshot(self.dir.join(SNAPSHOT)).unwrap_or_default()
+    }
+
+    /// The snapshot of the last attempt that ran: what it and those after it changed counts as modified.
+    pub(super) fn last_snapshot(&self) -> Snapshot {
+        let Some(sheet_dir) = self.dir.parent() else { return Snapshot::default() };
+        let number = |name: &str| name.strip_prefix("attempt-")?.parse::<u32>().ok();
+        let mut attempts: Vec<(u32, PathBuf)> = std::fs::read_dir(sheet_dir)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .filter_map(|entry| Some((number(entry.file_name().to_str()?)?, entry.path())))
+            .collect();
+        attempts.sort_unstable();
+        attempts.iter().rev().find_map(|(_, dir)| read_snapshot(dir.join(SNAPSHOT))).unwrap_or_default()
+    }
+}
+
+fn read_snapshot(path: PathBuf) -> Option<Snapshot> {
+    serde_json::from_slice(&crate::file::read(&path, u64::MAX).ok()?).ok()
 }

@@ -71,7 +71,7 @@ fn glob(pattern: &Path, found: &mut BTreeSet<PathBuf>) {
             }
             continue;
         }
-        let Some(matcher) = matcher(&name) else { return };
+        let Some(matcher) = crate::util::pattern::glob(&name) else { return };
         bases = bases
             .iter()
             .filter_map(|base| fs::read_dir(base).ok())
@@ -84,37 +84,6 @@ fn glob(pattern: &Path, found: &mut BTreeSet<PathBuf>) {
             .collect();
     }
     found.extend(bases.into_iter().filter(|path| path.is_file()));
-}
-
-/// A shell pattern as a regular expression over a whole name.
-fn matcher(pattern: &str) -> Option<regex::Regex> {
-    let mut expression = String::from("(?s)^");
-    let mut rest = pattern.chars().peekable();
-    while let Some(c) = rest.next() {
-        match c {
-            '*' => expression.push_str(".*"),
-            '?' => expression.push('.'),
-            '[' => {
-                expression.push('[');
-                if rest.peek() == Some(&'!') {
-                    rest.next();
-                    expression.push('^');
-                }
-                for inner in rest.by_ref() {
-                    if inner == '\\' || inner == '[' || inner == '&' || inner == '~' {
-                        expression.push('\\');
-                    }
-                    expression.push(inner);
-                    if inner == ']' {
-                        break;
-                    }
-                }
-            }
-            c => expression.push_str(&regex::escape(&c.to_string())),
-        }
-    }
-    expression.push('$');
-    regex::Regex::new(&expression).ok()
 }
 
 #[cfg(test)]

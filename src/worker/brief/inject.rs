@@ -11,10 +11,10 @@ use crate::template::{self, Vars};
 /// Most bytes of one injected file.
 const MAX_FILE: usize = 1 << 20;
 /// Most bytes of all injected files.
-const MAX_ALL: usize = 8 << 20;
+pub(super) const MAX_ALL: usize = 8 << 20;
 
 /// Texts of injected files by what they are for.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(super) struct Injected {
     pub(super) skills: Vec<String>,
     pub(super) tools: Vec<String>,
@@ -22,6 +22,20 @@ pub(super) struct Injected {
     /// Skills and tools that are not there.
     pub(super) missing: Vec<PathBuf>,
     bytes: usize,
+}
+
+impl Injected {
+    /// As much of a text as there is room for.
+    fn fit(&mut self, text: &str) -> String {
+        let text = crate::util::text::head_bytes(text, MAX_ALL.saturating_sub(self.bytes)).to_owned();
+        self.bytes += text.len();
+        text
+    }
+
+    pub(super) fn add_skill(&mut self, text: String) {
+        let text = self.fit(&text);
+        self.skills.push(text);
+    }
 }
 
 impl Brief<'_> {
@@ -32,6 +46,7 @@ impl Brief<'_> {
         for injection in sheet.prelude.iter().chain(own) {
             self.inject(injection, vars, &mut injected, warnings);
         }
+        self.add_techniques(&mut injected, warnings);
         injected
     }
 
@@ -64,8 +79,7 @@ impl Brief<'_> {
                 return;
             }
         };
-        let text = crate::util::text::head_bytes(&text, MAX_ALL.saturating_sub(injected.bytes)).to_owned();
-        injected.bytes += text.len();
+        let text = injected.fit(&text);
         match injection.kind {
             InjectionKind::Skill => injected.skills.push(text),
             InjectionKind::Tool => injected.tools.push(text),
@@ -74,7 +88,7 @@ impl Brief<'_> {
     }
 
     /// In the workspace, else beside the score.
-    fn find(&self, path: &str) -> PathBuf {
+    pub(super) fn find(&self, path: &str) -> PathBuf {
         let in_workspace = self.workspace.join(path);
         let beside = self.score.base.join(path);
         if !in_workspace.exists() && beside.exists() { beside } else { in_workspace }
@@ -100,7 +114,7 @@ impl Brief<'_> {
 }
 
 /// The text of a file, or for one that is not text a note that names it.
-fn read_file(path: &Path) -> std::io::Result<String> {
+pub(super) fn read_file(path: &Path) -> std::io::Result<String> {
     let file = crate::file::open(path)?;
     let size = file.metadata()?.len();
     let mut bytes = Vec::new();

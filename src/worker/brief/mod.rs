@@ -4,7 +4,11 @@
 //! writes nothing.
 
 mod capture;
+mod corpus;
 mod inject;
+mod techniques;
+#[cfg(test)]
+mod tests;
 mod vars;
 
 use std::path::{Path, PathBuf};
@@ -30,6 +34,8 @@ pub(crate) struct Brief<'a> {
     pub(crate) choice: &'a InstrumentChoice,
     pub(crate) profile: &'a Profile,
     pub(crate) workspace: &'a Path,
+    /// The user's home directory, for the documents of techniques.
+    pub(crate) home: Option<&'a Path>,
     /// For scores that have none of their own.
     pub(crate) thinking_method: Option<&'a str>,
     pub(crate) limits: Limits,
@@ -49,6 +55,10 @@ pub(crate) struct Round<'a> {
     pub(crate) retry_count: u32,
     pub(crate) previous: Option<&'a PreviousFailure>,
     pub(crate) completion: Option<(u32, u32)>,
+    /// Something was mended since the attempt before.
+    pub(crate) healing: bool,
+    /// What a person has to add.
+    pub(crate) note: Option<&'a str>,
 }
 
 /// A prompt, byte for byte as the instrument gets it.
@@ -130,6 +140,7 @@ impl Brief<'_> {
             vars.set(name, texts.clone());
         }
         let body = self.body(vars)?;
+        let specs = if raw { Vec::new() } else { self.specs(warnings) };
         let extensions = self.extensions(warnings);
         let workspace = self.workspace.display().to_string();
         let text = assemble(&PromptParts {
@@ -143,12 +154,17 @@ impl Brief<'_> {
             tools: &injected.tools,
             context: &injected.context,
             body: &body,
-            specs: &[],
+            specs: &specs,
             requirements,
             extensions: &extensions,
             previous: round.previous,
             completion: round.completion,
+            healing: round.healing,
+            note: round.note,
         });
+        if raw && round.note.is_some() {
+            warnings.push("the note of a person is left out: the instrument takes a script".to_owned());
+        }
         let estimated_tokens = measure(&text).estimated_tokens;
         let Limits { warn_tokens, refuse_tokens } = self.limits;
         if refuse_tokens > 0 && estimated_tokens > refuse_tokens {
@@ -167,10 +183,11 @@ impl Brief<'_> {
     /// How the score wants the instrument to be called.
     pub(crate) fn settings(&self) -> Settings {
         let config = &self.choice.config;
+        let mcp_config = self.tool_servers();
         Settings {
             skip_permissions: config.skip_permissions.unwrap_or(true),
-            disable_mcp: config.disable_mcp.unwrap_or(true),
-            mcp_config: None,
+            disable_mcp: config.disable_mcp.unwrap_or(mcp_config.is_none()),
+            mcp_config,
             allowed_tools: config.allowed_tools.clone().unwrap_or_default(),
             model: config.model.clone(),
             system_prompt_file: config.system_prompt_file.clone(),

@@ -199,3 +199,44 @@ fn a_profile_that_was_changed_counts_for_the_next_submission() {
     house.play_out("second", &score, "completed");
     assert_eq!(house.read("second/ran"), "other\n");
 }
+
+#[test]
+fn what_validate_calls_an_error_is_refused_with_the_same_words() {
+    let house = house();
+    let text = "name: x\ninstrument: counting\nsheet: {size: 1, total_items: 1}\nprompt: {template: \"{{ sheet_nm }}\"}\n\
+                validations: [{type: file_exists, path: \"{workspce}/a\"}]\n";
+    fs::write(house.path("wrong.yaml"), text).unwrap();
+    let answer = house.call("job.submit", json!({ "config_path": house.path("wrong.yaml") }));
+    assert_eq!(answer["status"], "rejected", "{answer}");
+    let message = answer["message"].as_str().unwrap();
+    for part in ["`sheet_nm` is undefined", "unknown placeholder {workspce} in path"] {
+        assert!(message.contains(part), "{message}");
+        let told = house.mozart(&["validate", "wrong.yaml"]);
+        assert!(String::from_utf8_lossy(&told.stdout).contains(part));
+    }
+    let ran = house.mozart(&["run", "wrong.yaml"]);
+    let told = String::from_utf8_lossy(&ran.stderr).into_owned();
+    assert!(!ran.status.success());
+    assert!(told.contains("(line 4)\n") && told.contains("Did you mean 'sheet_num'?"), "{told}");
+    let list = house.call("job.list", json!({}));
+    assert!(!list.to_string().contains("wrong"), "{list}");
+}
+
+#[test]
+fn what_validate_warns_about_is_told_to_the_client() {
+    let house = house();
+    let text = "name: x\ninstrument: counting\nsheet: {size: 1, total_items: 1}\nprompt: {template: hi}\n\
+                instrument_config: {timeout_seconds: 30}\nvalidations: [{type: file_modified, path: a, sheet: 7}]\n";
+    fs::write(house.path("odd.yaml"), text).unwrap();
+    let answer = house.call("job.submit", json!({ "config_path": house.path("odd.yaml"), "dry_run": true }));
+    let found: Vec<_> = answer["warnings"].as_array().unwrap().iter().collect();
+    let codes: Vec<&str> = found.iter().filter_map(|warning| warning["check_id"].as_str()).collect();
+    assert_eq!(codes, ["V103", "V215"], "{answer}");
+    assert_eq!((&found[0]["severity"], &found[0]["line"]), (&json!("warning"), &json!(5)));
+    assert!(found[0]["suggestion"].as_str().unwrap().contains("60 seconds"));
+
+    let ran = house.mozart(&["run", "odd.yaml", "--fresh"]);
+    let told = String::from_utf8_lossy(&ran.stderr).into_owned();
+    assert!(ran.status.success(), "{told}");
+    assert!(told.contains("Warning: [V103] line 5: Very short timeout (30s)"), "{told}");
+}
