@@ -29,6 +29,7 @@ pub(crate) fn check(bytes: &[u8]) {
         stderr_tail: &stderr,
         extracted_error: flag(16).then_some(&*error),
         marked: flag(32),
+        reported: None,
         structured: flag(64),
         rate_limit_event: (flags & 0xc0 == 0xc0).then_some(&*error),
         patterns: &profile.patterns,

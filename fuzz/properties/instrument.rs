@@ -26,6 +26,7 @@ pub(crate) fn check(bytes: &[u8]) {
         prompt_file: Path::new("/prompt"),
         ours: &ours,
         client: &[],
+        own_program: std::path::Path::new("mozart"),
         identity: &[],
     };
     match command(&call) {

@@ -123,9 +123,7 @@ fn pause_flags(job: &JobState) -> Vec<&'static str> {
 
 /// The code of the job's error: its own, else that of the first sheet that failed.
 fn error_code(job: &JobState, sheets: &[Arc<Sheet>]) -> Option<ErrorCode> {
-    if job.ledger.error.is_none() {
-        return None;
-    }
+    job.ledger.error.as_ref()?;
     let failed = sheets.iter().find(|sheet| matches!(sheet.state, SheetState::Failed { .. }));
     let of_sheet = || failed.and_then(|sheet| sheet.ledger.error.as_ref()).map(|error| error.code);
     job.ledger.error_code.or_else(of_sheet)

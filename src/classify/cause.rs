@@ -7,6 +7,10 @@ use super::{ErrorCode, Finding, Method, Seen, exit, structured, words};
 
 /// Everything that is known to be wrong, in the order it was found. Never empty.
 pub(super) fn findings(seen: &Seen<'_>, text: &Statement) -> Vec<Finding> {
+    if let Some(code) = seen.reported {
+        let said = text.line(seen);
+        return vec![Finding::new(code, Method::Structured, said.clone()).proved("result", "code", &said)];
+    }
     let mut found = structured::errors(seen.stdout_tail, seen.stderr_tail, seen.structured);
     if let Some(number) = seen.signal {
         found.push(exit::signal(number, seen));

@@ -58,6 +58,8 @@ pub struct Seen<'a> {
     pub extracted_error: Option<&'a str>,
     /// Its structured output says that it failed (`cli.output.error_marker`), whatever the exit code says.
     pub marked: bool,
+    /// The code that our own program (of an instrument of kind http) gives its failure.
+    pub reported: Option<ErrorCode>,
     /// stdout had the structure that the profile promises; false for plain text.
     pub structured: bool,
     /// An event that reports a rate limit.

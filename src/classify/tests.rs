@@ -32,6 +32,7 @@ fn judged(end: &str, stdout: &str, stderr: &str, patterns: &Patterns, structured
         stderr_tail: stderr,
         extracted_error: None,
         marked: false,
+        reported: None,
         structured,
         rate_limit_event: None,
         patterns,
@@ -204,7 +205,7 @@ proptest! {
         let patterns = agent();
         let seen = Seen {
             exit_code: code, signal, killed_by: None, spawn_error: None, oom_killed: false,
-            stdout_tail: &stdout, stderr_tail: &stderr, extracted_error: Some(&stdout), marked: false, structured: false,
+            stdout_tail: &stdout, stderr_tail: &stderr, extracted_error: Some(&stdout), marked: false, reported: None, structured: false,
             rate_limit_event: None, patterns: &patterns, score_patterns: &[], now: &now,
         };
         match classify(&seen).verdict {

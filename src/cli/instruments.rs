@@ -18,8 +18,11 @@ use crate::cli::table::{Cell, Table};
 use crate::daemon::settings::{self, Overrides};
 use crate::executor::{self, BoundSpec, Control};
 use crate::guard;
+use crate::http;
 use crate::instrument::environment::{self, Environment};
-use crate::instrument::{self, Call, Invocation, Profile, Registry, Settings, StdinSource, Warning};
+use crate::instrument::{
+    self, Call, CommandError, Http, Invocation, Profile, Registry, Settings, StdinSource, Warning,
+};
 
 /// Stands for the prompt in a command line that is shown.
 const PROMPT: &str = "PROMPT";
@@ -87,15 +90,14 @@ enum Status {
     Ready(Box<Invocation>),
     /// It is not, and why.
     NotFound(String),
-    /// A server is not asked.
-    Unchecked,
+    /// A service: the call of a sheet. It is asked with `--probe` only.
+    Unchecked(Box<Invocation>),
+    /// A service whose key is not in the environment, and what to do.
+    NoKey(String),
 }
 
 impl Status {
     fn of(profile: &Profile, ours: &Environment) -> Self {
-        if profile.command.is_none() {
-            return Self::Unchecked;
-        }
         let settings = Settings::default();
         let cwd = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
         let call = Call {
@@ -106,10 +108,13 @@ impl Status {
             prompt_file: Path::new("PROMPT_FILE"),
             ours,
             client: &[],
+            own_program: Path::new("mozart"),
             identity: &[],
         };
         match instrument::command(&call) {
+            Ok(invocation) if profile.http.is_some() => Self::Unchecked(Box::new(invocation)),
             Ok(invocation) => Self::Ready(Box::new(invocation)),
+            Err(error @ CommandError::NoKey { .. }) => Self::NoKey(error.to_string()),
             Err(error) => Self::NotFound(error.to_string()),
         }
     }
@@ -118,7 +123,8 @@ impl Status {
         match self {
             Self::Ready(_) => "ready",
             Self::NotFound(_) => "not_found",
-            Self::Unchecked => "unchecked",
+            Self::Unchecked(_) => "unchecked",
+            Self::NoKey(_) => "no_key",
         }
     }
 
@@ -126,14 +132,31 @@ impl Status {
         match self {
             Self::Ready(_) => Cell::toned(format!("{} ready", style.ok()), Tone::Green),
             Self::NotFound(_) => Cell::toned(format!("{} not found", style.bad()), Tone::Red),
-            Self::Unchecked => Cell::toned("? unchecked", Tone::Yellow),
+            Self::Unchecked(_) => Cell::toned("? unchecked", Tone::Yellow),
+            Self::NoKey(_) => Cell::toned(format!("{} no key", style.bad()), Tone::Yellow),
         }
     }
 
     fn program(&self) -> Option<&str> {
         match self {
             Self::Ready(invocation) => invocation.argv.first().map(String::as_str),
-            Self::NotFound(_) | Self::Unchecked => None,
+            Self::NotFound(_) | Self::Unchecked(_) | Self::NoKey(_) => None,
+        }
+    }
+
+    /// The call of a sheet, when there can be one.
+    fn invocation(&self) -> Option<&Invocation> {
+        match self {
+            Self::Ready(invocation) | Self::Unchecked(invocation) => Some(invocation),
+            Self::NotFound(_) | Self::NoKey(_) => None,
+        }
+    }
+
+    /// Why it cannot be used.
+    fn problem(&self) -> Option<&str> {
+        match self {
+            Self::NotFound(why) | Self::NoKey(why) => Some(why),
+            Self::Ready(_) | Self::Unchecked(_) => None,
         }
     }
 }
@@ -207,24 +230,23 @@ fn check(cx: &Context, registry: &Registry, name: &str, probe: bool) -> Done {
     };
     let ours = environment::ours();
     let status = Status::of(profile, &ours);
-    let version = match &status {
-        Status::Ready(invocation) if probe => Some(version(invocation)?),
-        Status::Ready(_) | Status::NotFound(_) | Status::Unchecked => None,
+    let version = match (&status, &profile.http) {
+        (Status::Ready(invocation), _) if probe => Some(version(invocation)?),
+        (Status::Unchecked(_), Some(http)) if probe => Some(service(http)?),
+        _ => None,
     };
     let answered = version.as_ref().is_none_or(|version| version.answered);
-    let good = !matches!(status, Status::NotFound(_)) && answered;
+    let good = status.problem().is_none() && answered;
     if cx.out.json {
         let mut document = row(registry, profile, &status);
         document["models"] = json!(profile.models);
         document["description"] = json!(profile.description);
         document["executable"] = json!(profile.command.as_ref().map(|command| &command.executable));
         document["binary_found"] = json!(status.program().is_some());
-        document["endpoint"] = Value::Null;
-        document["auth_env_var"] = Value::Null;
-        document["argv"] = match &status {
-            Status::Ready(invocation) => json!(invocation.argv),
-            Status::NotFound(_) | Status::Unchecked => Value::Null,
-        };
+        let http = profile.http.as_ref();
+        document["endpoint"] = json!(http.map(|http| http.url(None)));
+        document["auth_env_var"] = json!(http.and_then(|http| http.auth_env_var.as_deref()));
+        document["argv"] = json!(status.invocation().map(|invocation| &invocation.argv));
         document["required_env"] = json!(required(profile, &ours).collect::<BTreeMap<_, _>>());
         document["probe"] = version.as_ref().map_or(Value::Null, Version::document);
         cx.out.document(&document)?;
@@ -233,10 +255,18 @@ fn check(cx: &Context, registry: &Registry, name: &str, probe: bool) -> Done {
     if !cx.out.quiet {
         cx.out.text(&about(registry, profile, &status, &ours, version.as_ref()))?;
     }
-    let why = match (&status, &version) {
-        (Status::NotFound(why), _) => why.clone(),
-        (_, Some(version)) if !version.answered => format!("its program does not answer: {}", version.text),
-        _ => {
+    let why = match (status.problem(), &version) {
+        (Some(why), _) => why.to_owned(),
+        (None, Some(version)) if !version.answered => {
+            let what = if profile.http.is_some() { "the service" } else { "its program" };
+            format!("{what} does not answer: {}", version.text)
+        }
+        (None, None) if profile.http.is_some() => {
+            let text = format!("\n{} can be called; --probe asks whether its service answers.", profile.name);
+            cx.out.say(&text)?;
+            return Ok(0);
+        }
+        (None, _) => {
             cx.out.say(&format!("\n{} is ready.", profile.name))?;
             return Ok(0);
         }
@@ -247,7 +277,8 @@ fn check(cx: &Context, registry: &Registry, name: &str, probe: bool) -> Done {
 /// Variables that a profile names, and whether they are set. Values are secrets.
 fn required<'p>(profile: &'p Profile, ours: &'p Environment) -> impl Iterator<Item = (&'p str, bool)> {
     let names = profile.command.iter().flat_map(|command| command.required_env.iter().flatten());
-    names.map(|name| (name.as_str(), ours.contains_key(name)))
+    let key = profile.http.iter().filter_map(|http| http.auth_env_var.as_ref());
+    names.chain(key).map(|name| (name.as_str(), ours.contains_key(name)))
 }
 
 fn about(
@@ -270,7 +301,11 @@ fn about(
         let found = status.program().map_or_else(|| "not found".to_owned(), str::to_owned);
         say("Program", format!("{} ({found})", command.executable));
     }
-    if let Status::Ready(invocation) = status {
+    if let Some(http) = &profile.http {
+        say("Address", http.url(None));
+        say("Family", http.family.as_str().to_owned());
+    }
+    if let Some(invocation) = status.invocation() {
         say("Executes", shown(&invocation.argv));
         let input = match invocation.stdin {
             StdinSource::Null => "nothing",
@@ -282,7 +317,7 @@ fn about(
         }
     }
     if let Some(version) = version {
-        say("Version", version.text.clone());
+        say(if profile.http.is_some() { "Service" } else { "Version" }, version.text.clone());
     }
     let variables: Vec<String> = required(profile, ours)
         .map(|(name, set)| format!("{name} ({})", if set { "set" } else { "not set" }))
@@ -338,12 +373,30 @@ impl Version {
     }
 }
 
-/// Runs the program of a call with `--version` alone.
-fn version(invocation: &Invocation) -> Result<Version, Stop> {
-    let guard = guard::default_program().ok_or_else(|| {
+/// Asks the server of a service for anything; every answer is one. No key is sent.
+fn service(service: &Http) -> Result<Version, Stop> {
+    let request = http::Request::get(&service.base_url, PROBE, ANSWER);
+    let ours = environment::for_command(&environment::ours()).into_iter().collect();
+    let started = std::time::Instant::now();
+    let answer = http::ask(&own_program()?, &request, ours, &Control::new());
+    let (answered, text) = match answer {
+        Ok(reply) => (true, format!("answers with status {}", reply.status)),
+        Err(error) => (false, error.message),
+    };
+    Ok(Version { answered, text, exit_code: None, seconds: started.elapsed().as_secs_f64() })
+}
+
+fn own_program() -> Result<PathBuf, Stop> {
+    guard::default_program().ok_or_else(|| {
         Failure::new("internal", "cannot find the program that supervises others")
             .hint("Put mozart on the PATH")
-    })?;
+            .into()
+    })
+}
+
+/// Runs the program of a call with `--version` alone.
+fn version(invocation: &Invocation) -> Result<Version, Stop> {
+    let guard = own_program()?;
     let program = invocation.argv.first().cloned().unwrap_or_default();
     let spec = BoundSpec {
         argv: vec![program, "--version".to_owned()],

@@ -107,6 +107,7 @@ impl Desk {
             prompt_file: &PathBuf::from("PROMPT-FILE"),
             ours: &self.ours,
             client: &[],
+            own_program: Path::new("mozart"),
             identity: &[],
         };
         instrument::shown(&call).map_err(|error| error.to_string())

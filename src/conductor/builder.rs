@@ -256,6 +256,7 @@ impl Builder {
             shown: None,
             failures: pressure::FailureWindow::default(),
             audience: Audience::new(net.clone(), self.subscribers),
+            notifier: crate::notify::Notifier::new(guard_program.clone(), config.workers.side as usize),
             timers: BTreeSet::new(),
             dispatch_at: None,
             shed: super::shed::Shedding::default(),

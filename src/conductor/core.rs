@@ -74,6 +74,7 @@ pub(crate) struct Core {
     pub(super) shown: Option<(u64, crate::sched::Throttle)>,
     pub(super) failures: FailureWindow,
     pub(super) audience: Audience,
+    pub(super) notifier: crate::notify::Notifier,
     pub(super) timers: BTreeSet<(Mono, Timer)>,
     /// When the scheduler wants to be asked again.
     pub(super) dispatch_at: Option<Mono>,
@@ -119,6 +120,8 @@ pub(super) enum Timer {
     Output,
     /// Something that is shown (failure rate, rate limits) is over by now.
     Figures,
+    /// A notification can be sent. Nothing is done then: every turn looks.
+    Notices,
 }
 
 /// A stop that was asked for.
@@ -243,6 +246,7 @@ impl Core {
             Woken::Event(Event::AdoptedGone(key, leftovers)) => self.adopted_gone(now, &key, leftovers),
             Woken::Event(Event::Swept(key, alive)) => self.swept(now, &key, &alive),
             Woken::Event(Event::Printed(heard)) => self.printed(now, heard),
+            Woken::Event(Event::Notified(delivery, outcome)) => self.notified(now, &delivery, &outcome),
             Woken::Event(Event::Stop { graceful }) => self.stop(now, graceful),
             Woken::Pressure(reading) => self.pressure_changed(now, &reading),
             Woken::Net(net::Event::StreamClosed(conn)) => Audience::left(conn, &mut self.jobs),
@@ -271,6 +275,7 @@ impl Core {
                 Timer::StopDeadline => self.stop_deadline(now),
                 Timer::Output => self.read_output(now),
                 Timer::Figures => self.publish_figures(now),
+                Timer::Notices => (),
             }
         }
     }
@@ -396,7 +401,9 @@ impl Woken {
                 | Event::AdoptedGone(key, _)
                 | Event::Swept(key, _),
             ) => Some(&key.job),
-            Self::Event(Event::Command(..) | Event::Printed(_) | Event::Stop { .. })
+            Self::Event(
+                Event::Command(..) | Event::Printed(_) | Event::Notified(..) | Event::Stop { .. },
+            )
             | Self::Pressure(_)
             | Self::Net(_) => None,
         }
@@ -411,6 +418,7 @@ impl Woken {
             Self::Event(Event::AdoptedGone(..)) => "adopted_gone",
             Self::Event(Event::Swept(..)) => "swept",
             Self::Event(Event::Printed(_)) => "printed",
+            Self::Event(Event::Notified(..)) => "notified",
             Self::Event(Event::Stop { .. }) => "stop",
             Self::Pressure(_) => "pressure",
             Self::Net(_) => "net",

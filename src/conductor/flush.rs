@@ -158,11 +158,13 @@ impl Core {
 
     fn tell(&mut self, now: Now) {
         for (id, event) in std::mem::take(&mut self.outbox.events) {
+            self.notice(now, &id, &event);
             self.audience.publish(now, &id, event, self.jobs.get_mut(&id).map(|live| &mut live.watchers));
         }
         for Accepted { exchange, answer, .. } in std::mem::take(&mut self.outbox.accepted) {
             self.answer(exchange, Ok(answer));
         }
+        self.send_notices(now);
         self.tell_changes();
         for (exchange, answer) in std::mem::take(&mut self.outbox.answers) {
             self.answer(exchange, answer);

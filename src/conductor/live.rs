@@ -13,8 +13,8 @@ use crate::worker::Permit;
 
 use super::card::Card;
 use super::exchange::Exchange;
-use super::modify::Waiting;
 use super::leftovers::Leftover;
+use super::modify::Waiting;
 use super::prepared::Prepared;
 use super::view::JobView;
 use super::watch::Watchers;

@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::exec::{AttemptReport, Decision, Rerun};
 use crate::executor::{Found, Leftovers, Taken};
 use crate::ids::{AttemptKey, JobId, SheetNo};
+use crate::notify::{Delivery, Outcome};
 use crate::rpc::{RpcError, params};
 use crate::store::StoredJob;
 
@@ -30,6 +31,8 @@ pub(crate) enum Event {
     Swept(AttemptKey, Vec<u32>),
     /// What attempts that somebody listens to have printed.
     Printed(Vec<Heard>),
+    /// A notification was delivered, or not.
+    Notified(Box<Delivery>, Outcome),
     /// Stop, after what runs (`true`) or at once.
     Stop { graceful: bool },
 }

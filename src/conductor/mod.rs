@@ -21,6 +21,7 @@ mod leftovers;
 mod live;
 mod messages;
 mod modify;
+mod notices;
 mod output;
 mod prepared;
 mod recover;

@@ -7,6 +7,7 @@ use crossbeam_channel::Sender;
 
 use crate::executor::{Adopted, Found, Leftovers, Stray};
 use crate::ids::AttemptKey;
+use crate::notify::{self, Delivery};
 
 use super::messages::Event;
 use super::output::{self, Follow};
@@ -30,6 +31,8 @@ pub(crate) enum Errand {
     Listen(Vec<Follow>),
     /// End an attempt that no job knows, guard and all.
     EndStray(Stray),
+    /// Send a notification.
+    Deliver(Box<Delivery>),
 }
 
 /// Does an errand and reports what the conductor must know.
@@ -62,6 +65,10 @@ pub(crate) fn run(events: &Sender<Event>, errand: Errand) {
         }
         Errand::Listen(follows) => report(events, Event::Printed(output::look(follows))),
         Errand::EndStray(stray) => end_stray(&stray),
+        Errand::Deliver(delivery) => {
+            let outcome = notify::deliver(&delivery);
+            report(events, Event::Notified(delivery, outcome));
+        }
     }
 }
 

@@ -69,6 +69,11 @@ impl Core {
         if stopping.give_up.is_some_and(|due| due <= self.clock.now().mono) {
             return true;
         }
+        self.is_at_rest() && self.notifier.is_flushed(self.clock.now())
+    }
+
+    /// Nothing runs any more that could be ended, and everything is written.
+    pub(super) fn is_at_rest(&self) -> bool {
         // What cannot be ended is found again by the next start.
         let over = |running: &Running| matches!(running, Running::Leftover(left) if !left.alive.is_empty());
         let at_rest = |live: &super::live::Live| live.running.values().all(over) && live.dirty.is_clean();
@@ -78,6 +83,10 @@ impl Core {
     /// Last words: streams end, answers leave.
     pub(super) fn finish(mut self) {
         self.stop_listening();
+        let untold = self.notifier.abandon();
+        if untold > 0 {
+            log::warn!("notify.abandoned count={untold}");
+        }
         let mut final_answers = Vec::new();
         for live in self.jobs.values_mut() {
             live.watchers.stop_all();

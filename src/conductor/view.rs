@@ -52,6 +52,8 @@ pub(crate) struct View {
     /// The database could not be written at the last try.
     pub(crate) registry_failed: AtomicBool,
     pub(crate) failure_rate_elevated: AtomicBool,
+    /// Notifications fail again and again.
+    pub(crate) notifications_degraded: AtomicBool,
     /// Some instrument has asked to wait.
     pub(crate) rate_limited: AtomicBool,
     /// Attempts that run, adopted ones included.

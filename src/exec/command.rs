@@ -63,7 +63,10 @@ impl Execution {
                 }
             }
             JobStatus::PausedAtChain => {
-                self.reopen(rerun, now.wall, out);
+                // What the person says is when the chain goes on, not that failed sheets run again.
+                if !self.job.ledger.finishing.as_ref().is_some_and(|finishing| finishing.failed) {
+                    self.reopen(rerun, now.wall, out);
+                }
                 self.lift_pauses(out);
                 out.job();
                 if self.index.counts.unfinished() > 0 {

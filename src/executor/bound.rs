@@ -66,19 +66,34 @@ pub struct BoundEnd {
     pub unkillable: Vec<u32>,
 }
 
-/// Runs a command to its end and captures its output. Blocks so long.
+/// Runs a command to its end and captures its output. Blocks so long. Its standard input is empty.
 #[must_use]
 pub fn bound(guard_program: &Path, spec: &BoundSpec, control: &Control) -> BoundEnd {
+    ended(guard_program, spec, None, control)
+}
+
+/// As [`bound`], with these bytes on the command's standard input. They are never on a disk.
+#[must_use]
+pub fn bound_with_input(guard_program: &Path, spec: &BoundSpec, input: &[u8], control: &Control) -> BoundEnd {
+    ended(guard_program, spec, Some(input), control)
+}
+
+fn ended(guard_program: &Path, spec: &BoundSpec, input: Option<&[u8]>, control: &Control) -> BoundEnd {
     if control.is_cancelled() {
         return BoundEnd { cancelled: true, ..BoundEnd::default() };
     }
-    run(guard_program, spec, control).unwrap_or_else(|error| BoundEnd {
+    run(guard_program, spec, input, control).unwrap_or_else(|error| BoundEnd {
         spawn_error: Some(SpawnError::new("start guard", &guard_program.to_string_lossy(), &error)),
         ..BoundEnd::default()
     })
 }
 
-fn run(guard_program: &Path, spec: &BoundSpec, control: &Control) -> io::Result<BoundEnd> {
+fn run(
+    guard_program: &Path,
+    spec: &BoundSpec,
+    input: Option<&[u8]>,
+    control: &Control,
+) -> io::Result<BoundEnd> {
     let orders = BoundOrders {
         argv: spec.argv.clone(),
         cwd: spec.cwd.clone(),
@@ -86,6 +101,7 @@ fn run(guard_program: &Path, spec: &BoundSpec, control: &Control) -> io::Result<
         grace_ms: millis(spec.grace),
         output_cap: spec.output_cap,
         log: spec.log.clone(),
+        input: input.map(|bytes| String::from_utf8_lossy(bytes).into_owned()),
     };
     let mut line = serde_json::to_vec(&orders)?;
     line.push(b'\n');

@@ -37,6 +37,9 @@ pub(crate) struct BoundOrders {
     pub(crate) output_cap: usize,
     /// File that gets the whole output.
     pub(crate) log: Option<PathBuf>,
+    /// What the command reads on its standard input; `None` = nothing.
+    #[serde(default)]
+    pub(crate) input: Option<String>,
 }
 
 /// What a bound guard answers, before the captured bytes.
@@ -64,6 +67,7 @@ pub(super) fn run() -> i32 {
         return 1;
     }
     let leash = io::stdin();
+    let Ok(stdin) = orders.input.as_deref().map_or_else(|| Ok(Stdio::null()), input) else { return 1 };
     let head_limit = HEAD.min(orders.output_cap);
     let mut capture = Capture {
         head: Vec::new(),
@@ -77,7 +81,7 @@ pub(super) fn run() -> i32 {
         Orders {
             argv: &orders.argv,
             cwd: &orders.cwd,
-            stdin: Stdio::null(),
+            stdin,
             merged: true,
             timeout: orders.timeout_ms.map(Duration::from_millis),
             idle: None,
@@ -101,6 +105,27 @@ pub(super) fn run() -> i32 {
         Ok(()) => 0,
         Err(_) => 2,
     }
+}
+
+/// Standard input with this text, in memory: it may be a secret.
+#[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
+fn input(text: &str) -> io::Result<Stdio> {
+    use nix::sys::memfd::{MFdFlags, memfd_create};
+    use std::io::Seek;
+    let mut file = std::fs::File::from(memfd_create("input", MFdFlags::MFD_CLOEXEC)?);
+    file.write_all(text.as_bytes())?;
+    file.rewind()?;
+    Ok(file.into())
+}
+
+/// Standard input with this text, through a pipe: a thread writes what does not fit into it at once.
+#[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
+fn input(text: &str) -> io::Result<Stdio> {
+    let (reader, mut writer) = io::pipe()?;
+    let text = text.to_owned();
+    // A command that does not read all of it is no error.
+    std::thread::Builder::new().spawn(move || _ = writer.write_all(text.as_bytes()))?;
+    Ok(reader.into())
 }
 
 /// Everything up to the first line break. Nothing follows it: the pipe only stays open.

@@ -46,6 +46,8 @@ pub fn run_if_asked() {
         sheet::run
     } else if first == BOUND {
         |_| bound::run()
+    } else if first == crate::http::ARGUMENT {
+        crate::http::run_child
     } else {
         return;
     };

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::environment::{self, Environment};
+use super::http::{self, HttpSettings};
 use super::profile::{Command, Profile};
 use crate::classify::ErrorCode;
 
@@ -36,6 +37,8 @@ pub struct Settings {
     pub env: Vec<(String, String)>,
     /// Timeout; none = that of the profile.
     pub timeout: Option<Duration>,
+    /// What only instruments of kind http understand.
+    pub http: HttpSettings,
 }
 
 impl Default for Settings {
@@ -51,6 +54,7 @@ impl Default for Settings {
             extra_args: Vec::new(),
             env: Vec::new(),
             timeout: None,
+            http: HttpSettings::default(),
         }
     }
 }
@@ -72,6 +76,8 @@ pub struct Call<'a> {
     pub ours: &'a Environment,
     /// Variables sent by the client for this job: they take the place of ours.
     pub client: &'a [(String, String)],
+    /// `mozart` itself, which is the program of instruments of kind http.
+    pub own_program: &'a Path,
     /// Set last, whatever the profile says: `MOZART_JOB_ID`, `MOZART_SHEET_TOKEN`, ...
     pub identity: &'a [(String, String)],
 }
@@ -129,10 +135,36 @@ pub enum CommandError {
         instrument: String,
     },
     /// E301.
-    #[error(
-        "instrument `{instrument}` is of kind http, which this build cannot run: use an instrument of kind cli"
-    )]
+    #[error("instrument `{instrument}` is of kind http, and {how}", how = crate::http::HOW_TO_GET_IT)]
     Http {
+        /// Profile.
+        instrument: String,
+    },
+    /// E502.
+    #[error(
+        "the variable `{variable}`, which holds the key of instrument `{instrument}`, is not set: set it where the \
+         conductor is started, and restart the conductor"
+    )]
+    NoKey {
+        /// Its name.
+        variable: String,
+        /// Profile.
+        instrument: String,
+    },
+    /// E301.
+    #[error(
+        "the `base_url` for instrument `{instrument}` is not an http or https address, or holds a password: correct it \
+         in the score"
+    )]
+    BadAddress {
+        /// Profile.
+        instrument: String,
+    },
+    /// E302.
+    #[error(
+        "instrument `{instrument}` has no default model: set `model` in the score, or `default_model` in its profile"
+    )]
+    NoModel {
         /// Profile.
         instrument: String,
     },
@@ -162,7 +194,9 @@ impl CommandError {
     pub fn code(&self) -> ErrorCode {
         match self {
             Self::NotFound { .. } | Self::NotExecutable { .. } => ErrorCode::E505,
-            Self::Http { .. } => ErrorCode::E301,
+            Self::Http { .. } | Self::BadAddress { .. } => ErrorCode::E301,
+            Self::NoKey { .. } => ErrorCode::E502,
+            Self::NoModel { .. } => ErrorCode::E302,
             Self::NulInPrompt { .. } => ErrorCode::E602,
             Self::NulInArgument { .. } => ErrorCode::E604,
         }
@@ -173,7 +207,9 @@ impl CommandError {
 pub fn command(call: &Call<'_>) -> Result<Invocation, CommandError> {
     let instrument = || call.profile.name.clone();
     let Some(command) = &call.profile.command else {
-        return Err(CommandError::Http { instrument: instrument() });
+        let service = call.profile.http.as_ref();
+        let service = service.ok_or_else(|| CommandError::Http { instrument: instrument() })?;
+        return http::invocation(call, service);
     };
     let mut warnings = Vec::new();
     let env = environment_of(call, command, &mut warnings);
@@ -215,7 +251,10 @@ pub fn command(call: &Call<'_>) -> Result<Invocation, CommandError> {
 /// When the instrument is none that is called as a program.
 pub fn shown(call: &Call<'_>) -> Result<Vec<String>, CommandError> {
     let Some(command) = &call.profile.command else {
-        return Err(CommandError::Http { instrument: call.profile.name.clone() });
+        let service = call.profile.http.as_ref();
+        let service = service.ok_or_else(|| CommandError::Http { instrument: call.profile.name.clone() })?;
+        let timeout = call.settings.timeout.unwrap_or(call.profile.default_timeout);
+        return Ok(http::argument_list(call, service, timeout));
     };
     let mut warnings = Vec::new();
     let env = environment_of(call, command, &mut warnings);

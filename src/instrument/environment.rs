@@ -81,7 +81,13 @@ pub fn for_command(ours: &Environment) -> Environment {
 /// What the program of a profile gets of `ours`, without what anybody adds.
 #[must_use]
 pub fn inherited(command: &Command, ours: &Environment) -> Environment {
-    let allowed = |name: &str| match &command.required_env {
+    limited(ours, command.required_env.as_deref())
+}
+
+/// The usual variables of `ours` and the required ones; without a list everything.
+#[must_use]
+pub fn limited(ours: &Environment, required: Option<&[String]>) -> Environment {
+    let allowed = |name: &str| match required {
         Some(required) => USUAL.contains(&name) || required.iter().any(|wanted| wanted == name),
         None => true,
     };

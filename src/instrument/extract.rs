@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::lines::Lines;
 use super::path::DotPath;
 use super::profile::{Format, Output, Profile};
 use super::usage;
+use crate::classify::ErrorCode;
 use crate::cost::Reported;
 use crate::file;
 
@@ -31,6 +33,8 @@ pub struct Extracted {
     pub marked: bool,
     /// Tokens and cost, as far as the program reports them.
     pub usage: Reported,
+    /// Its code, when our own program was the one that failed.
+    pub code: Option<ErrorCode>,
     /// stdout had the shape that the profile promises; always false for plain text.
     pub structured: bool,
     /// An event that reports a rate limit, as JSON text.
@@ -43,7 +47,7 @@ pub struct Extracted {
 /// `success` is what its exit code says.
 #[must_use]
 pub fn extract(profile: &Profile, text: bool, success: bool, stdout: &Path) -> Extracted {
-    let format = if text { Format::Text } else { profile.output.format };
+    let format = if text && profile.http.is_none() { Format::Text } else { profile.output.format };
     match format {
         Format::Text => plain(stdout),
         Format::Json => json(&profile.output, success, stdout),
@@ -97,7 +101,9 @@ fn json(output: &Output, success: bool, stdout: &Path) -> Extracted {
         // Nothing to look for, or not there: the document itself.
         Some(None) | None => lossy(bytes),
     };
-    Extracted { result, error, marked, usage, structured: true, ..Extracted::default() }
+    let code = (!success).then(|| output.code_path.as_ref()?.first(&root)).flatten();
+    let code = code.and_then(|code| ErrorCode::deserialize(code).ok());
+    Extracted { result, error, code, marked, usage, structured: true, ..Extracted::default() }
 }
 
 /// All of stdout, or what follows a banner: the last start of a line from which an object can be read.

@@ -8,6 +8,7 @@
 mod command;
 pub mod environment;
 mod extract;
+mod http;
 mod lines;
 mod meter;
 mod path;
@@ -22,6 +23,7 @@ pub use command::{
 };
 pub use environment::Environment;
 pub use extract::{Extracted, extract};
+pub use http::{Http, HttpSettings};
 pub use meter::Meter;
 pub use path::DotPath;
 pub use profile::{Command, Format, Model, Output, Profile};

@@ -6,13 +6,14 @@ use std::time::Duration;
 use serde::de::{Deserializer, Error as _};
 use serde::{Deserialize, Serialize};
 
+use super::http::{self, Http, Section};
 use super::path::DotPath;
 use crate::classify::{PatternList, Patterns};
 
 /// Timeout of a profile that gives none: 30 minutes.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(1800);
 
-/// One instrument: a command-line program and how to talk to it.
+/// One instrument: a command-line program or a service, and how to talk to it.
 #[derive(Debug, Clone)]
 pub struct Profile {
     /// The name that scores use.
@@ -33,6 +34,8 @@ pub struct Profile {
     pub raw_prompt: bool,
     /// Command line; `None` for instruments of kind `http`.
     pub command: Option<Command>,
+    /// Address; `None` for instruments of kind `cli`.
+    pub http: Option<Http>,
     /// How to read what it prints.
     pub output: Output,
     /// How to read its failures.
@@ -203,6 +206,9 @@ pub struct Output {
     /// Sum all matches instead of taking the first (json) or last (jsonl).
     #[serde(default)]
     pub aggregate_tokens: bool,
+    /// The code of a failure, of our own program alone.
+    #[serde(skip)]
+    pub(crate) code_path: Option<DotPath>,
     /// jsonl: `type` of an event that reports a rate limit.
     #[serde(skip)]
     pub rate_limit_event_type: Option<String>,
@@ -235,7 +241,7 @@ struct File {
     #[serde(default)]
     cli: Option<Cli>,
     #[serde(default)]
-    http: Option<Http>,
+    http: Option<Section>,
 }
 
 #[derive(Deserialize, PartialEq, Eq)]
@@ -252,19 +258,6 @@ struct Cli {
     output: Output,
     #[serde(default)]
     errors: Errors,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Http {
-    #[serde(rename = "base_url")]
-    _base_url: String,
-    #[serde(default, rename = "endpoint")]
-    _endpoint: Option<String>,
-    #[serde(rename = "schema_family")]
-    _schema_family: String,
-    #[serde(default, rename = "auth_env_var")]
-    _auth_env_var: Option<String>,
 }
 
 #[derive(Default, Deserialize)]
@@ -316,10 +309,14 @@ impl Profile {
                 .map_err(|_| "`default_timeout_seconds` is too large".to_owned())?,
             Some(_) => return Err("`default_timeout_seconds` must be greater than 0".to_owned()),
         };
-        let cli = if file.kind == Kind::Cli { file.cli } else { None };
+        let (cli, service) = match file.kind {
+            Kind::Cli => (file.cli, None),
+            Kind::Http => (None, file.http),
+        };
+        let service = service.map(|section| section.check(&name)).transpose()?;
         let (command, mut output, errors) = match cli {
             Some(cli) => (Some(cli.command), cli.output, cli.errors),
-            None => (None, Output::default(), Errors::default()),
+            None => (None, http::output(), Errors::default()),
         };
         if command.as_ref().is_some_and(|command| command.executable.is_empty()) {
             return Err("`cli.command.executable` must not be empty".to_owned());
@@ -337,7 +334,8 @@ impl Profile {
             raw_prompt: file.raw_prompt,
             command,
             output,
-            patterns: patterns(&errors),
+            patterns: if service.is_some() { http::patterns() } else { patterns(&errors) },
+            http: service,
         })
     }
 

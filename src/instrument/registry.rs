@@ -12,7 +12,7 @@ use super::profile::Profile;
 const MAX_FILE: u64 = 1024 * 1024;
 
 /// Compiled-in profiles.
-const BUILT_IN: [(&str, &str); 10] = [
+const BUILT_IN: [(&str, &str); 12] = [
     ("cli", include_str!("profiles/cli.yaml")),
     ("claude-code", include_str!("profiles/claude-code.yaml")),
     ("claude_cli", include_str!("profiles/claude_cli.yaml")),
@@ -23,6 +23,8 @@ const BUILT_IN: [(&str, &str); 10] = [
     ("cline-cli", include_str!("profiles/cline-cli.yaml")),
     ("crush", include_str!("profiles/crush.yaml")),
     ("opencode", include_str!("profiles/opencode.yaml")),
+    ("anthropic_api", include_str!("profiles/anthropic_api.yaml")),
+    ("ollama", include_str!("profiles/ollama.yaml")),
 ];
 
 /// Other names of compiled-in profiles. A profile file of that name comes first.

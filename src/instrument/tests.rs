@@ -46,6 +46,7 @@ fn call(profile: &Profile, case: &Case) -> Result<Invocation, CommandError> {
         prompt_file: Path::new("/a/script"),
         ours: &ours,
         client: &[],
+        own_program: Path::new("/bin/mozart"),
         identity: &[("MOZART_JOB_ID".to_owned(), "job".to_owned())],
     })?;
     invocation.argv[0] = invocation.argv[0].replace(&format!("{path}/"), "");
@@ -191,6 +192,7 @@ fn sh_stands_in_for_a_missing_bash() {
         prompt_file: Path::new("/a"),
         ours: &[("PATH".to_owned(), path.clone())].into(),
         client: &[],
+        own_program: Path::new("/bin/mozart"),
         identity: &[],
     })
     .unwrap();

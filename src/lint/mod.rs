@@ -108,6 +108,7 @@ impl Instruments for Known<'_> {
             asks: command.is_some_and(|command| command.auto_approve_flag.is_some()),
             tool_servers: command.is_some_and(|command| !command.mcp_disable_args.is_empty()),
             takes_tool_servers: command.is_some_and(|command| command.mcp_config_flag.is_some()),
+            over_http: profile.http.is_some(),
         })
     }
 

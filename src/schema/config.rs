@@ -48,7 +48,7 @@ pub(super) const ABOUT: &[(&str, &str)] = &[
     ("retention.attempts_keep", "Newest attempts of a sheet that are kept in any case."),
     ("snapshots.max_mb", "Largest copy of a workspace."),
     ("notifications.enabled", "Send messages to people."),
-    ("notifications.degraded_after", "Failures in a row after which a way to notify counts as degraded."),
+    ("notifications.degraded_after", "Deliveries in a row that fail before notifications count as degraded."),
     (
         "instruments.*.max_concurrent",
         "Sheets of all jobs that may use this instrument at once; 0 is no limit.",

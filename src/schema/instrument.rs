@@ -12,8 +12,13 @@ const TOP: &[Key] = &[
     key("name", Filled, Required, "Name that scores use."),
     key("display_name", Filled, Required, "Shown to people."),
     key("description", Text, Nothing, "Shown to people."),
-    key("kind", Word(&["cli", "http"]), Required, "`cli` is a program; `http` is accepted but not run.")
-        .rule("`cli` without a section `cli`, `http` without a section `http`"),
+    key(
+        "kind",
+        Word(&["cli", "http"]),
+        Required,
+        "`cli` is a program, `http` a service that is reached over HTTP.",
+    )
+    .rule("`cli` without a section `cli`, `http` without a section `http`"),
     key("capabilities", List(&Text), Is("[]"), "What it can do; informational."),
     key("models", List(&Section), Is("[]"), "Its models."),
     key("models.*.name", Filled, Required, "As the instrument calls it."),
@@ -32,11 +37,16 @@ const TOP: &[Key] = &[
     key("raw_prompt", Bool, Is("false"), "The prompt is the rendered template alone; nothing is added."),
     later("code_mode", Any, Nothing, "Interfaces for programs that the instrument writes."),
     key("cli", Section, Unsaid, "The program; needed by kind `cli`.").or_null(),
-    later("http", Section, Unsaid, "The server; needed by kind `http`.").or_null(),
-    later("http.base_url", Text, Required, "Address of the server."),
-    later("http.endpoint", Text, Nothing, "Path of the requests."),
-    later("http.schema_family", Text, Required, "Whose requests it understands."),
-    later("http.auth_env_var", Text, Nothing, "Environment variable that holds the key."),
+    key("http", Section, Unsaid, "The service; needed by kind `http`.").or_null(),
+    key("http.base_url", Text, Required, "Address of the service, without the path of the endpoint."),
+    key("http.endpoint", Text, Nothing, "Path of the requests; the family knows the usual one."),
+    key("http.schema_family", Word(&["anthropic", "openai", "ollama"]), Required, "How it is spoken to."),
+    key(
+        "http.auth_env_var",
+        Text,
+        Nothing,
+        "Environment variable that holds the key; without it no key is sent.",
+    ),
 ];
 
 const COMMAND: &[Key] = &[

@@ -1,10 +1,9 @@
-//! What happens around the sheets: hooks, chains of jobs, notifications, worktrees, archives.
+//! What happens around the sheets: hooks, chains of jobs, worktrees, archives.
 
 use std::path::{Path, PathBuf};
 
 use super::decode::{At, Bound, Fields};
 use super::paths::resolve;
-use super::value::Map;
 
 const ABOVE_ZERO: Bound = Bound::Above(0.0);
 
@@ -183,63 +182,6 @@ impl Concert {
             concert_log_path: f.opt_text("concert_log_path").map(|text| resolve(dir, &text)),
             abort_concert_on_hook_failure: f.boolean("abort_concert_on_hook_failure", false),
         }
-    }
-}
-
-/// One of `notifications`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Notification {
-    /// `desktop`, `slack` or `webhook`.
-    pub kind: &'static str,
-    /// What is told; default `job_complete` and `job_failed`.
-    pub on_events: Vec<&'static str>,
-    /// Settings of the kind.
-    pub config: Map,
-}
-
-const EVENTS: &[(&str, &str)] = &[
-    ("job_start", "job_start"),
-    ("sheet_start", "sheet_start"),
-    ("sheet_complete", "sheet_complete"),
-    ("sheet_failed", "sheet_failed"),
-    ("job_complete", "job_complete"),
-    ("job_failed", "job_failed"),
-    ("job_paused", "job_paused"),
-];
-
-impl Notification {
-    pub(super) fn decode(at: &At<'_>) -> Option<Self> {
-        let kinds = [("desktop", "desktop"), ("slack", "slack"), ("webhook", "webhook"), ("email", "email")];
-        let mut f = at.fields()?;
-        let kind = f.required("type").and_then(|at| {
-            let kind = at.one_of(&kinds)?;
-            if kind == "email" {
-                at.error_hint(
-                    "email notifications are not supported",
-                    "use a webhook, or a hook that runs a mail program",
-                );
-                return None;
-            }
-            Some(kind)
-        });
-        let on_events = f.present("on_events").and_then(|at| at.list(|at| at.one_of(EVENTS)));
-        let config = f.present("config").and_then(|at| at.free_map()).unwrap_or_default();
-        f.finish();
-        let has = |keys: [&str; 2]| keys.iter().any(|key| config.get(key).is_some());
-        match kind? {
-            "webhook" if !has(["url", "url_env"]) => {
-                at.error("Webhook notification requires 'url' or 'url_env' in config");
-            }
-            "slack" if !has(["webhook_url", "webhook_url_env"]) => {
-                at.error("Slack notification requires 'webhook_url' or 'webhook_url_env' in config");
-            }
-            _ => {}
-        }
-        Some(Self {
-            kind: kind?,
-            on_events: on_events.unwrap_or_else(|| vec!["job_complete", "job_failed"]),
-            config,
-        })
     }
 }
 

@@ -354,7 +354,7 @@ impl Backend {
             "ollama" => None,
             _ => cli_model.or(model),
         };
-        if family != "claude_cli" {
+        if !matches!(family, "claude_cli" | "ollama") {
             config.max_tokens = max_tokens;
             config.temperature = temperature;
             config.api_key_env = api_key_env;
@@ -373,6 +373,8 @@ impl Backend {
         if family == "ollama" {
             config.model = Some(ollama.model.clone());
             config.base_url = Some(ollama.base_url.clone());
+            let own = f.peek("ollama").map(|_| ollama.timeout_seconds);
+            config.timeout_seconds = config.timeout_seconds.or(own);
         }
         Self { kind, config, sheet_overrides, ollama }
     }

@@ -21,6 +21,7 @@ mod instruments;
 mod issue;
 mod learning;
 mod load;
+mod notification;
 pub(crate) mod paths;
 pub mod pattern;
 mod prompt;
@@ -37,7 +38,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-pub use after::{ArchiveNaming, Concert, Hook, HookAction, Isolation, Notification, WorkspaceLifecycle};
+pub use after::{ArchiveNaming, Concert, Hook, HookAction, Isolation, WorkspaceLifecycle};
 pub use control::{
     CircuitBreaker, CostLimits, CrossSheet, DEFAULT_DETECTION_PATTERNS, Parallel, RateLimit, Retry,
     StaleDetection,
@@ -52,6 +53,7 @@ pub use issue::{Issue, Severity};
 pub use learning::{AutoApply, EntropyResponse, ExplorationBudget, Learning};
 pub(crate) use load::inspect;
 pub use load::{Loaded, Source, load, referenced_files};
+pub use notification::{Address, Channel, Notice, Notification};
 pub use prompt::{Extension, Prompt};
 pub use rules::{Rule, RuleKind};
 pub use sheet::{Condition, Injection, InjectionKind, InjectionSource, Sheet, SkipCommand};

@@ -2,7 +2,7 @@
 
 use regex::Regex;
 
-use crate::util::pattern::{Flags, build as compiled};
+use crate::util::pattern::{Flags, build as compiled, translated};
 
 /// Compiles a pattern: `^` and `$` match at every line, `\Z` is the end of the text.
 ///

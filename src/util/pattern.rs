@@ -29,7 +29,7 @@ pub(crate) fn build(pattern: &str, flags: Flags) -> Result<Regex, regex::Error> 
 }
 
 /// `\Z` is Python's end of text, which is `\z` here.
-fn translated(pattern: &str) -> String {
+pub(crate) fn translated(pattern: &str) -> String {
     let mut out = String::with_capacity(pattern.len());
     let mut chars = pattern.chars();
     while let Some(c) = chars.next() {

@@ -55,6 +55,7 @@ fn judged(case: &Case) -> Judgement {
         stderr_tail: &case.stderr,
         extracted_error: extracted.error.as_deref(),
         marked: extracted.marked,
+        reported: None,
         structured: extracted.structured,
         rate_limit_event: extracted.rate_limit_event.as_deref(),
         patterns,

@@ -50,7 +50,7 @@ fn all_instruments_are_listed_with_their_source() {
     assert!(line("cli ").contains("ready") && line("cli ").contains("built-in"), "{out}");
     assert!(line("mine ").contains("instruments/mine.yaml") && line("mine ").contains("big"), "{out}");
     assert!(line("ours ").contains(".mozart/instruments/ours.yaml"), "{out}");
-    assert!(out.trim_end().lines().last().unwrap().starts_with("12 instruments configured ("), "{out}");
+    assert!(out.trim_end().lines().last().unwrap().starts_with("14 instruments configured ("), "{out}");
     assert!(text(&listed.stderr).contains("broken.yaml: profile skipped: "), "{}", text(&listed.stderr));
 
     let rows: Value =
@@ -61,7 +61,7 @@ fn all_instruments_are_listed_with_their_source() {
         (&"ready".into(), &true.into(), &"cli".into())
     );
     let names = text(&mozart(&house, &["instruments", "--quiet"]).stdout);
-    assert_eq!(names.lines().count(), 12);
+    assert_eq!(names.lines().count(), 14);
 }
 
 #[test]

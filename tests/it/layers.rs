@@ -37,6 +37,8 @@ const LAYERS: &[(u8, &[&str])] = &[
             "lint",
             "store",
             "monitor",
+            "http",
+            "notify",
             "isolation",
             "archive",
             "healing",

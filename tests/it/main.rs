@@ -23,9 +23,15 @@ mod jobs;
 mod language;
 mod layers;
 mod limits;
+#[cfg(feature = "http")]
+mod notifications;
 mod pressure;
 mod recovery;
 mod registry;
 mod schema;
+#[cfg(feature = "http")]
+mod server;
+#[cfg(feature = "http")]
+mod services;
 mod validate;
 mod wait;

@@ -63,7 +63,7 @@ impl Desk {
             "accepting_work": ready,
             "shutting_down": view.flag(&view.stopping),
             "failure_rate_elevated": view.flag(&view.failure_rate_elevated),
-            "notifications_degraded": false,
+            "notifications_degraded": view.flag(&view.notifications_degraded),
             "uptime_seconds": self.uptime(),
             "memory_limit_mb": self.config.resource_limits.max_memory_mb,
             "process_limit": self.config.resource_limits.max_processes,

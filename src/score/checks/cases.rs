@@ -333,22 +333,6 @@ pub(super) const CASES: &[Case] = &[
     ),
     ("workspace: ~/work", "V216", Warning, (1, 12), "not the home directory", "whole path"),
     (
-        "notifications: [{type: webhook, config: {url: x, timout: 3}}]",
-        "V221",
-        Warning,
-        (1, 50),
-        "unknown key 'timout' for a webhook",
-        "Did you mean 'timeout'?",
-    ),
-    (
-        "notifications: [{type: webhook, config: {url: x, headers: [a]}}]",
-        "V221",
-        Warning,
-        (1, 50),
-        "'headers' should be a mapping",
-        "write a mapping",
-    ),
-    (
         "prompt:\n  template: |\n    {{ 'a' | uper }}",
         "V217",
         Error,

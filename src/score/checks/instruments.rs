@@ -192,7 +192,12 @@ pub(super) fn unknown_fallbacks(subject: &Subject<'_>, report: &mut Report) {
 }
 
 fn look_up(subject: &Subject<'_>, report: &mut Report, code: &str, path: &str, what: &str, name: &str) {
-    if subject.instruments.facts(name).is_some() {
+    if let Some(facts) = subject.instruments.facts(name) {
+        if facts.over_http && !cfg!(feature = "http") {
+            let message = format!("instrument '{name}' is of kind http, which this mozart cannot run");
+            let hint = "build mozart with the feature `http`: cargo build --release --features http";
+            report.add(subject, Issue::error(code, path, message).hint(hint));
+        }
         return;
     }
     let mut names = subject.instruments.names();

@@ -37,6 +37,8 @@ pub struct Facts {
     pub tool_servers: bool,
     /// A configuration of tool servers can be handed to it.
     pub takes_tool_servers: bool,
+    /// It is a service that is reached over HTTP.
+    pub over_http: bool,
 }
 
 /// The instruments that a score may name.
@@ -103,7 +105,6 @@ const CHECKS: &[Check] = &[
     ("V217", templates::rendering),
     ("V218", shared::paths),
     ("V219", rules::sheets_without),
-    ("V221", places::notifications),
     ("V222", keys::sheets_not_stages),
     ("V223", keys::out_of_range),
     ("V230", places::inert),

@@ -1,7 +1,7 @@
 //! Checks over the whole document: what was left to be filled in, and what has no effect.
 
-use super::{Report, Subject, alike};
-use crate::score::{Issue, Value, inert_keys};
+use super::{Report, Subject};
+use crate::score::{Issue, inert_keys};
 
 /// Keys whose values are paths.
 const PATH_KEYS: [&str; 16] = [
@@ -41,53 +41,6 @@ pub(super) fn left_to_fill_in(subject: &Subject<'_>, report: &mut Report) {
     });
     for issue in found {
         report.add(subject, issue);
-    }
-}
-
-/// V221 for `notifications[].config`, which differs by kind.
-pub(super) fn notifications(subject: &Subject<'_>, report: &mut Report) {
-    for (index, notification) in subject.score.notifications.iter().enumerate() {
-        let known: &[&str] = match notification.kind {
-            "webhook" => {
-                &["url", "url_env", "headers", "timeout", "max_retries", "retry_delay", "include_metadata"]
-            }
-            "slack" => &["webhook_url", "webhook_url_env", "channel", "username", "icon_emoji", "timeout"],
-            _ => &["app_name", "timeout"],
-        };
-        for (key, value) in notification.config.iter() {
-            let name = key.to_string();
-            let path = format!("notifications.{index}.config.{name}");
-            if !known.contains(&name.as_str()) {
-                let hint = match alike(&name, known.iter().copied()) {
-                    Some(near) => format!("Did you mean '{near}'?"),
-                    None => format!("a {} knows {}", notification.kind, known.join(", ")),
-                };
-                let message = format!("unknown key '{name}' for a {}, it has no effect", notification.kind);
-                let place = subject.document.key(&path);
-                report.add(subject, Issue::warning("V221", &path, message).at(place).hint(hint));
-                continue;
-            }
-            let fits = match name.as_str() {
-                "timeout" | "retry_delay" | "max_retries" => {
-                    matches!(value, Value::Int(number) if *number >= 0)
-                        || matches!(value, Value::Float(number) if *number >= 0.0)
-                }
-                "headers" => value.as_map().is_some(),
-                "include_metadata" => matches!(value, Value::Bool(_)),
-                _ => value.as_str().is_some(),
-            };
-            if !fits {
-                let what = match name.as_str() {
-                    "headers" => "a mapping of names and texts",
-                    "include_metadata" => "true or false",
-                    "timeout" | "retry_delay" | "max_retries" => "a number",
-                    _ => "a text",
-                };
-                let message = format!("'{name}' should be {what}; the value is not used");
-                let hint = format!("write {what}");
-                report.add(subject, Issue::warning("V221", &path, message).hint(hint));
-            }
-        }
     }
 }
 

@@ -17,7 +17,7 @@ impl Instruments for Some3 {
             "cli" | "gemini-cli" => false,
             _ => return None,
         };
-        Some(Facts { asks, tool_servers: asks, takes_tool_servers: asks })
+        Some(Facts { asks, tool_servers: asks, takes_tool_servers: asks, over_http: name == "gemini-cli" })
     }
 
     fn names(&self) -> Vec<String> {

@@ -217,6 +217,7 @@ impl Attempt<'_> {
             stderr_tail: &evidence.stderr_tail,
             extracted_error: extracted.error.as_deref(),
             marked: extracted.marked,
+            reported: extracted.code,
             structured: extracted.structured,
             rate_limit_event: extracted.rate_limit_event.as_deref(),
             patterns: &self.profile.patterns,

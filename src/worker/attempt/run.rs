@@ -82,6 +82,7 @@ impl Attempt<'_> {
             prompt_file: &prompt_file,
             ours: &self.worker.ours,
             client: &[],
+            own_program: &self.worker.guard_program,
             identity: &identity,
         };
         let invocation = match instrument::command(&call) {

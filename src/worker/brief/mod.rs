@@ -16,7 +16,8 @@ use std::time::Duration;
 
 use crate::classify::ErrorCode;
 use crate::exec::{Failure, PreviousFailure};
-use crate::instrument::{Profile, Settings};
+use crate::http::Family;
+use crate::instrument::{HttpSettings, Profile, Settings};
 use crate::plan::{InstrumentChoice, Plan, SheetPlan};
 use crate::score::{self, Score};
 use crate::template::placeholders::expand_path;
@@ -195,6 +196,23 @@ impl Brief<'_> {
             extra_args: config.cli_extra_args.clone().unwrap_or_default(),
             env: config.env.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
             timeout: config.timeout_seconds.map(Duration::from_secs_f64),
+            http: self.http_settings(),
+        }
+    }
+
+    /// What only an instrument of kind http is told.
+    fn http_settings(&self) -> HttpSettings {
+        let config = &self.choice.config;
+        let local = self.profile.http.as_ref().filter(|http| http.family == Family::Ollama);
+        let local = local.map(|_| &self.score.backend.ollama);
+        HttpSettings {
+            base_url: config.base_url.clone(),
+            api_key_env: config.api_key_env.clone(),
+            max_tokens: config.max_tokens,
+            temperature: config.temperature,
+            num_ctx: local.map(|ollama| ollama.num_ctx),
+            keep_alive: local.map(|ollama| ollama.keep_alive.clone()),
+            alive_timeout: local.map(|ollama| Duration::from_secs_f64(ollama.health_check_timeout)),
         }
     }
 
