@@ -89,6 +89,8 @@ fn a_retry_may_say_more() {
     over(&house, "job", "completed");
     let status = house.status("job");
     assert_eq!(status["sheets"]["1"]["status"], "completed");
+    let prompt = house.prompt("job", 1, 2);
+    assert!(prompt.contains("Look at the moon."), "{prompt}");
 }
 
 #[test]
