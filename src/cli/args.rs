@@ -42,8 +42,8 @@ Monitoring:
 
 Diagnostics:
   logs              Show the output of sheets, or the conductor's log
-  errors            Show what went wrong in a job, and what helps
   explain           Say what an error code means and what to do
+  errors            Show what went wrong in a job, and what helps
   help              Explain a command
 
 Conductor:
@@ -221,6 +221,8 @@ pub(crate) enum Command {
     List(list::Options),
     /// Show the output of sheets, or the conductor's log
     Logs(logs::Options),
+    /// Say what an error code means and what to do
+    Explain(explain::Options),
     /// Show what went wrong in a job, and what helps
     Errors(errors::Options),
     /// List the attempts of a job
@@ -231,8 +233,6 @@ pub(crate) enum Command {
     RateLimits(limits::Options),
     /// Let sheets that wait for a rate limit go on at once
     ClearRateLimits(limits::Clearing),
-    /// Say what an error code means and what to do
-    Explain(explain::Options),
     /// Start the conductor
     Start(start::Options),
     /// Stop the conductor

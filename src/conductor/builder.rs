@@ -24,10 +24,11 @@ use crate::worker::attempt::Worker;
 use crate::worker::{Lane, Semaphore};
 
 use super::Conductor;
+use super::around::Around;
 use super::clock::Clock;
 use super::core::{Core, Inlets, Outbox};
 use super::requests::{Desk, Instruments, Job};
-use super::side;
+use super::side::Side;
 use super::view::View;
 use super::watch::{Audience, SUBSCRIBER_BOUND};
 
@@ -199,13 +200,18 @@ impl Builder {
             .transpose()?;
         let net = reactor.as_ref().map(net::Reactor::handle);
 
+        let ours = Arc::new(instrument::environment::ours());
         let side = {
-            let events = events.clone();
-            let run = move |_: &mut (), errand| side::run(&events, errand);
-            Lane::start("side", config.workers.side as usize, stack, ERRANDS, || (), run)?
+            let worker = || Side {
+                events: events.clone(),
+                state_dir: state_dir.clone(),
+                guard_program: guard_program.clone(),
+                ours: Arc::clone(&ours),
+            };
+            let run = |side: &mut Side, errand| side.run(errand);
+            Lane::start("side", config.workers.side as usize, stack, ERRANDS, worker, run)?
         };
         let sheets = {
-            let ours = Arc::new(instrument::environment::ours());
             let worker = || {
                 Worker::new(
                     events.clone(),
@@ -260,6 +266,7 @@ impl Builder {
             timers: BTreeSet::new(),
             dispatch_at: None,
             shed: super::shed::Shedding::default(),
+            around: Around::new(events.clone(), config.workers.side, config.max_concurrent_sheets),
             stopping: None,
             // What was found is published without waiting for an event.
             again: true,

@@ -7,6 +7,8 @@ use crate::ids::JobId;
 use crate::store::JobRow;
 use crate::time::Wall;
 
+use super::around::Origin;
+
 /// Priority of a job that names none, 1 (first) to 10.
 pub(crate) const DEFAULT_PRIORITY: u8 = 5;
 
@@ -23,6 +25,8 @@ pub(crate) struct Card {
     pub(crate) chain_depth: Option<u32>,
     /// `parallel.enabled` of the score.
     pub(crate) parallel: bool,
+    /// How it was submitted.
+    pub(crate) origin: Origin,
 }
 
 impl Card {
@@ -38,6 +42,7 @@ impl Card {
             priority: u8::try_from(summary.priority).unwrap_or(DEFAULT_PRIORITY),
             chain_depth: summary.chain_depth,
             parallel,
+            origin: Origin::of_row(row.held_chain_json.as_deref()),
         }
     }
 

@@ -12,6 +12,7 @@ use crate::rpc::{RpcError, params};
 use crate::store::StoredJob;
 use crate::time::Now;
 
+use super::around::{Origin, nothing_to_do};
 use super::card::Card;
 use super::core::{Accepted, Core, Timer};
 use super::exchange::Exchange;
@@ -53,6 +54,7 @@ impl Core {
             let message = format!("Cannot record job '{id}': {}", self.registry.error());
             return self.rejected(exchange, id.as_str(), "registry", message);
         }
+        let Some((submission, exchange)) = self.check_chained(now, submission, exchange) else { return };
         if let Some(live) = self.jobs.get(&id) {
             let status = live.exec.status();
             if status != JobStatus::Paused || !live.running.is_empty() {
@@ -72,6 +74,12 @@ impl Core {
             .or(submission.earlier.as_ref().map(|stored| stored.row.attempt_seq))
             .unwrap_or(0);
         let (exec, continued) = self.execution(now, &submission);
+        if exchange.link().is_some() && continued && exec.status() == JobStatus::Completed {
+            return self.rejected(exchange, id.as_str(), "nothing_to_do", nothing_to_do(&id));
+        }
+        if let Some(link) = exchange.link() {
+            self.note_chained(now, link, &submission);
+        }
         let mut message = format!("Job queued (concurrency limit: {})", self.config.max_concurrent_jobs);
         if let Some(first) = exec.sheets().iter().find(|sheet| !sheet.state.satisfies()).filter(|_| continued)
         {
@@ -90,6 +98,7 @@ impl Core {
             priority,
             chain_depth,
             parallel: prepared.score.parallel.enabled,
+            origin: Origin { fresh, chain: exchange.link().cloned() },
         });
         log::info!(
             "job.submitted job_id={id} config_path={:?} sheets={}",

@@ -79,6 +79,7 @@ pub(crate) struct Core {
     /// When the scheduler wants to be asked again.
     pub(super) dispatch_at: Option<Mono>,
     pub(super) shed: super::shed::Shedding,
+    pub(super) around: super::around::Around,
     pub(super) stopping: Option<Stopping>,
     /// The end of this turn made room for something that no event will announce.
     pub(super) again: bool,
@@ -106,6 +107,8 @@ pub(super) enum Timer {
     Grace(JobId, AttemptNo),
     /// Try the locks of adopted attempts.
     Adopted,
+    /// Programs and chained jobs of hooks.
+    Around(super::around::Alarm),
     /// Look after attempts that should be over.
     Backstop,
     /// Try again to end what an attempt left behind.
@@ -245,8 +248,9 @@ impl Core {
             }
             Woken::Event(Event::AdoptedGone(key, leftovers)) => self.adopted_gone(now, &key, leftovers),
             Woken::Event(Event::Swept(key, alive)) => self.swept(now, &key, &alive),
-            Woken::Event(Event::Printed(heard)) => self.printed(now, heard),
             Woken::Event(Event::Notified(delivery, outcome)) => self.notified(now, &delivery, &outcome),
+            Woken::Event(Event::Around(news)) => self.around_news(now, news),
+            Woken::Event(Event::Printed(heard)) => self.printed(now, heard),
             Woken::Event(Event::Stop { graceful }) => self.stop(now, graceful),
             Woken::Pressure(reading) => self.pressure_changed(now, &reading),
             Woken::Net(net::Event::StreamClosed(conn)) => Audience::left(conn, &mut self.jobs),
@@ -268,6 +272,7 @@ impl Core {
                 Timer::CancelWait(id) => self.cancel_waited(now, &id),
                 Timer::Grace(id, attempt) => self.end_attempt(&id, attempt),
                 Timer::Adopted => self.try_adopted(now),
+                Timer::Around(alarm) => self.around_alarm(now, &alarm),
                 Timer::Backstop => self.look_after(now),
                 Timer::Leftovers(job, attempt) => self.leftovers_due(now, &job, attempt),
                 Timer::Registry => self.registry.retry_now(),
@@ -320,11 +325,12 @@ impl Core {
                     self.sched.limited(now, &on, wait, id, sheet);
                     self.timers.insert((now.mono.after(wait), Timer::Figures));
                 }
-                // Acted on by the parts that are plugged in here.
+                asked @ (Effect::SetUp | Effect::Hook { .. } | Effect::EndHook) => {
+                    self.around.ask(id, &asked)
+                }
                 Effect::Instrument { instrument, model, sheet, result } => {
                     said.push((InstrumentRef { name: instrument, model }, result.is_ok(), sheet));
                 }
-                Effect::SetUp | Effect::Hook { .. } | Effect::EndHook => (),
                 Effect::Released => self.outbox.released.push(id.clone()),
                 Effect::Event(event) => self.outbox.events.push((id.clone(), event)),
             }
@@ -401,8 +407,9 @@ impl Woken {
                 | Event::AdoptedGone(key, _)
                 | Event::Swept(key, _),
             ) => Some(&key.job),
+            Self::Event(Event::Around(news)) => Some(news.job()),
             Self::Event(
-                Event::Command(..) | Event::Printed(_) | Event::Notified(..) | Event::Stop { .. },
+                Event::Command(..) | Event::Notified(..) | Event::Printed(_) | Event::Stop { .. },
             )
             | Self::Pressure(_)
             | Self::Net(_) => None,
@@ -417,8 +424,9 @@ impl Woken {
             Self::Event(Event::AdoptedOver(..)) => "adopted_over",
             Self::Event(Event::AdoptedGone(..)) => "adopted_gone",
             Self::Event(Event::Swept(..)) => "swept",
-            Self::Event(Event::Printed(_)) => "printed",
             Self::Event(Event::Notified(..)) => "notified",
+            Self::Event(Event::Around(_)) => "around",
+            Self::Event(Event::Printed(_)) => "printed",
             Self::Event(Event::Stop { .. }) => "stop",
             Self::Pressure(_) => "pressure",
             Self::Net(_) => "net",

@@ -11,7 +11,8 @@ use crossbeam_channel::Sender;
 use crate::net::{ConnId, Handle, Stream};
 use crate::rpc::{Call, Entry, Id, Incoming, Params, RpcError, reply};
 
-use super::messages::Answer;
+use super::around::{Link, News};
+use super::messages::{Answer, Event};
 use super::requests::Job;
 
 /// A request or a batch that is being answered.
@@ -30,6 +31,8 @@ enum ReplyTo {
     Connection(ConnId),
     /// A caller in this process, who waits for exactly one answer.
     Local(Sender<Answer>),
+    /// A hook of a job.
+    Chain(Sender<Event>, Box<Link>),
 }
 
 /// What there is to do next.
@@ -56,6 +59,17 @@ impl Exchange {
         Self { to: ReplyTo::Local(answer), calls, replies: Vec::new(), batch: false, current: None }
     }
 
+    /// A call for a hook.
+    pub(crate) fn chained(call: Call, events: Sender<Event>, link: Link) -> Self {
+        let (to, calls) = (ReplyTo::Chain(events, Box::new(link)), VecDeque::from([Ok(call)]));
+        Self { to, calls, replies: Vec::new(), batch: false, current: None }
+    }
+
+    /// The hook that asks.
+    pub(crate) fn link(&self) -> Option<&Link> {
+        if let ReplyTo::Chain(_, link) = &self.to { Some(link) } else { None }
+    }
+
     /// Takes the next call; answers entries that are none on the way.
     pub(crate) fn next(&mut self) -> Next {
         while let Some(entry) = self.calls.pop_front() {
@@ -78,6 +92,10 @@ impl Exchange {
             }
             // The caller may have stopped waiting.
             ReplyTo::Local(caller) => _ = caller.send(answer),
+            ReplyTo::Chain(events, link) => {
+                // During a stop nobody listens; the next conductor asks again.
+                _ = events.send(Event::Around(News::Answered(link.clone(), answer)));
+            }
         }
     }
 
@@ -87,10 +105,10 @@ impl Exchange {
             ReplyTo::Connection(_) => {
                 self.replies.extend(self.current.take().map(|id| reply::result_text(&id, json)));
             }
-            ReplyTo::Local(caller) => {
+            ReplyTo::Local(_) | ReplyTo::Chain(..) => {
                 let value =
                     serde_json::from_slice(json).map_err(|error| RpcError::Internal(error.to_string()));
-                _ = caller.send(value);
+                self.answer(value);
             }
         }
     }

@@ -25,12 +25,14 @@ const FAILURE_WINDOW: Duration = Duration::from_secs(61);
 impl Core {
     pub(super) fn flush(&mut self, now: Now) {
         self.end_unstarted(now);
+        self.begin_next_runs(now);
         self.unsettled.extend(self.touched.iter().cloned());
         self.commit(now);
         self.publish(now);
         self.tell(now);
         if !self.registry.is_failing() {
             self.hand_out(now);
+            self.around_act(now);
         }
         for (id, attempt) in std::mem::take(&mut self.outbox.ends) {
             self.end_attempt(&id, attempt);
@@ -157,6 +159,7 @@ impl Core {
     }
 
     fn tell(&mut self, now: Now) {
+        self.say_farewell(now);
         for (id, event) in std::mem::take(&mut self.outbox.events) {
             self.notice(now, &id, &event);
             self.audience.publish(now, &id, event, self.jobs.get_mut(&id).map(|live| &mut live.watchers));
@@ -224,7 +227,8 @@ impl Core {
         for id in std::mem::take(&mut self.unsettled) {
             let Some(live) = self.jobs.get(&id) else { continue };
             let clean = live.dirty.is_clean();
-            if clean && live.is_over() && live.running.is_empty() {
+            let at_rest = live.running.is_empty() && self.is_left_alone(live);
+            if clean && live.is_over() && at_rest {
                 self.retire(now, &id);
             } else if !clean || live.is_over() {
                 self.unsettled.insert(id);
@@ -265,8 +269,10 @@ impl Core {
             self.publish_figures(now);
             self.arm(now.mono.after(FAILURE_WINDOW), Timer::Figures);
         }
+        self.tear_down(&live);
         let updated = live.exec.job().ledger.updated;
         self.view.end(id, Ended { status, updated }, self.config.max_job_history as usize);
         self.end_watchers(now, id, live.watchers, status);
+        self.child_ended(now, id, status);
     }
 }

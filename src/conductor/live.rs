@@ -4,16 +4,18 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::checkpoint::{JobRecord, SheetRecord};
-use crate::exec::{AttemptRecord, EndReason, Ending, Execution, Sheet};
+use crate::exec::{AttemptRecord, EndReason, Ending, Execution, JobStatus, Sheet};
 use crate::executor::{Adopted, Control, Taken};
 use crate::ids::{AttemptNo, JobId, SheetNo, Token};
 use crate::store::{JobRow, StoredJob, Write};
 use crate::time::{Mono, Now};
 use crate::worker::Permit;
 
+use super::around::{self, Chains};
 use super::card::Card;
 use super::exchange::Exchange;
 use super::leftovers::Leftover;
+use super::messages::Submission;
 use super::modify::Waiting;
 use super::prepared::Prepared;
 use super::view::JobView;
@@ -32,12 +34,16 @@ pub(crate) struct Live {
     pub(crate) watchers: Watchers,
     pub(crate) cancel_waiters: Vec<(Mono, Exchange)>,
     pub(crate) dirty: Dirty,
-    /// A score that replaces the present one when nothing runs any more.
-    pub(crate) modify: Option<Waiting>,
     /// Queued: the job because of whose workspace it has to wait.
     pub(crate) waits_for: Option<JobId>,
+    /// A score that replaces the present one when nothing runs any more.
+    pub(crate) modify: Option<Waiting>,
     /// The deadline that is in the timer index for this job.
     pub(crate) timer: Option<Mono>,
+    /// What its hooks have submitted.
+    pub(crate) chains: Chains,
+    /// Its next run, when a hook chains it to itself, once its score is read.
+    pub(crate) next: Option<Box<Submission>>,
 }
 
 /// Where an attempt is.
@@ -120,9 +126,11 @@ impl Live {
             watchers: Watchers::default(),
             cancel_waiters: Vec::new(),
             dirty,
-            modify: None,
             waits_for: None,
+            modify: None,
             timer: None,
+            chains: Chains::default(),
+            next: None,
         }
     }
 
@@ -131,7 +139,9 @@ impl Live {
         let (job, sheets) = records(stored)?;
         let card = Arc::new(Card::of_row(&stored.row, prepared.score.parallel.enabled));
         let exec = Execution::restore(Arc::clone(&prepared.spec), job, sheets, now);
-        Ok(Self::new(card, prepared, exec, stored.row.attempt_seq, Dirty::default()))
+        let chains = Chains::of_row(stored.row.held_chain_json.as_deref());
+        let live = Self::new(card, prepared, exec, stored.row.attempt_seq, Dirty::default());
+        Ok(Self { chains, ..live })
     }
 
     /// Goes on with another version of the score. Nothing of the job runs.
@@ -153,6 +163,11 @@ impl Live {
         };
         let attempts = std::mem::take(&mut self.dirty.attempts);
         self.dirty = Dirty { attempts, ..Dirty::everything(self.exec.sheets().len(), earlier) };
+    }
+
+    /// Whether it must stay in memory until its next run is known.
+    pub(crate) fn awaits_next_run(&self) -> bool {
+        self.chains.next.is_some() && self.exec.status() != JobStatus::Cancelled
     }
 
     pub(crate) fn is_over(&self) -> bool {
@@ -218,9 +233,9 @@ impl Live {
             sheets: self.exec.sheets().to_vec(),
             status: self.exec.status(),
             blocked: self.exec.blocked(now),
-            modify: self.modify.as_ref().map(|waiting| Arc::clone(&waiting.config_path)),
             waits_for: self.waits_for.clone(),
             leftovers: self.leftovers(),
+            modify: self.modify.as_ref().map(|waiting| Arc::clone(&waiting.config_path)),
         }
     }
 
@@ -290,6 +305,7 @@ impl Live {
         let flags: Vec<&str> = state.pause_flags.iter().map(|flag| flag.as_str()).collect();
         summary.pause_reason = (!flags.is_empty()).then(|| flags.join(","));
         summary.last_event_at = Some(state.ledger.updated);
+        row.held_chain_json = around::encode(&card.origin, &self.chains);
         row.attempt_seq = self.attempt_seq;
         row.request_json = self.modify.as_ref().map(Waiting::encode);
         row.state_json = Some(self.exec.job_record().encode());

@@ -29,10 +29,12 @@ pub(crate) enum Event {
     AdoptedGone(AttemptKey, Leftovers),
     /// What an interrupted attempt left behind has been ended, but for these processes.
     Swept(AttemptKey, Vec<u32>),
-    /// What attempts that somebody listens to have printed.
-    Printed(Vec<Heard>),
     /// A notification was delivered, or not.
     Notified(Box<Delivery>, Outcome),
+    /// Something around the sheets of a job.
+    Around(super::around::News),
+    /// What attempts that somebody listens to have printed.
+    Printed(Vec<Heard>),
     /// Stop, after what runs (`true`) or at once.
     Stop { graceful: bool },
 }

@@ -5,6 +5,7 @@
 //!
 //! Not for: what a job does next (`exec`), which sheet runs first (`sched`), processes (`executor`).
 
+mod around;
 mod backstop;
 mod begin;
 mod builder;

@@ -55,6 +55,7 @@ impl Core {
                 tally.adopted
             );
         }
+        self.prune_worktrees();
         self.sched.settle(now);
         self.tell_adopted_guards();
         self.view.recovering.store(self.sweeping > 0, Ordering::Release);
@@ -99,6 +100,7 @@ impl Core {
             orphaned |= self.recover_attempt(now, &id, record, known, tally);
         }
         self.apply_policy(now, &id, was_active, orphaned, tally);
+        self.recover_next_run(&id);
     }
 
     /// A job whose records cannot be read is failed as it is; its attempts are strays.

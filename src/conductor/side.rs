@@ -1,14 +1,18 @@
 //! Errands of the side lane: what may block and belongs to no attempt's worker.
 
+use std::collections::HashSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::Sender;
 
 use crate::executor::{Adopted, Found, Leftovers, Stray};
-use crate::ids::AttemptKey;
+use crate::ids::{AttemptKey, JobId};
+use crate::instrument::Environment;
 use crate::notify::{self, Delivery};
 
+use super::around::{self, Entry, Place, Program, SetUpOrder, TearDown, Watched};
 use super::messages::Event;
 use super::output::{self, Follow};
 
@@ -33,42 +37,79 @@ pub(crate) enum Errand {
     EndStray(Stray),
     /// Send a notification.
     Deliver(Box<Delivery>),
+    /// Start the program of a hook.
+    Hook(Box<Program>),
+    /// Look at programs of hooks that take longer.
+    LookAtHooks(Vec<(JobId, Place, Box<Watched>)>),
+    /// A line of a concert log.
+    ConcertLog(Entry),
+    /// What a score wants before its first sheet. May take minutes.
+    SetUp(Box<SetUpOrder>),
+    /// The end of what a set-up made. May take minutes.
+    TearDown(Box<TearDown>),
+    /// What earlier conductors left of worktrees, but for these jobs.
+    Prune(HashSet<JobId>),
 }
 
-/// Does an errand and reports what the conductor must know.
-pub(crate) fn run(events: &Sender<Event>, errand: Errand) {
-    match errand {
-        Errand::TryAdopted(attempts) => {
-            for (key, adopted) in attempts {
-                match adopted.try_over() {
-                    Ok(Some(over)) => report(events, Event::AdoptedOver(key, Box::new(over))),
-                    Ok(None) => (),
-                    Err(_) if adopted.is_gone() => {
-                        report(events, Event::AdoptedGone(key, adopted.leftovers()));
-                    }
-                    Err(error) => {
-                        log::warn!("attempt.lock_unreadable attempt={key} error={:?}", error.to_string());
-                    }
+/// What every errand of this conductor may need. One per side worker.
+pub(crate) struct Side {
+    pub(crate) events: Sender<Event>,
+    pub(crate) state_dir: PathBuf,
+    pub(crate) guard_program: PathBuf,
+    pub(crate) ours: Arc<Environment>,
+}
+
+impl Side {
+    /// Does an errand and reports what the conductor must know.
+    pub(crate) fn run(&mut self, errand: Errand) {
+        match errand {
+            Errand::TryAdopted(attempts) => self.try_adopted(attempts),
+            Errand::End(adopted) => {
+                end_adopted(&adopted);
+            }
+            Errand::Kill(adopted) => {
+                // Its lock is free then, which the next look at it finds.
+                _ = adopted.kill();
+            }
+            Errand::Sweep(key, leftovers) => {
+                let alive = leftovers.end();
+                self.report(Event::Swept(key, alive));
+            }
+            Errand::Listen(follows) => self.report(Event::Printed(output::look(follows))),
+            Errand::EndStray(stray) => end_stray(&stray),
+            Errand::Deliver(delivery) => {
+                let outcome = notify::deliver(&delivery);
+                self.report(Event::Notified(delivery, outcome));
+            }
+            Errand::Hook(program) => self.report(Event::Around(around::start_program(self, &program))),
+            Errand::LookAtHooks(running) => {
+                for (job, place, watched) in running {
+                    self.report(Event::Around(around::look_at_program(job, place, *watched)));
+                }
+            }
+            Errand::ConcertLog(entry) => entry.write(),
+            Errand::SetUp(order) => around::set_up(self, &order),
+            Errand::TearDown(order) => around::tear_down(self, &order),
+            Errand::Prune(active) => around::prune(self, &active),
+        }
+    }
+
+    fn try_adopted(&self, attempts: Vec<(AttemptKey, Arc<Adopted>)>) {
+        for (key, adopted) in attempts {
+            match adopted.try_over() {
+                Ok(Some(over)) => self.report(Event::AdoptedOver(key, Box::new(over))),
+                Ok(None) => (),
+                Err(_) if adopted.is_gone() => self.report(Event::AdoptedGone(key, adopted.leftovers())),
+                Err(error) => {
+                    log::warn!("attempt.lock_unreadable attempt={key} error={:?}", error.to_string());
                 }
             }
         }
-        Errand::End(adopted) => {
-            end_adopted(&adopted);
-        }
-        Errand::Kill(adopted) => {
-            // Its lock is free then, which the next look at it finds.
-            _ = adopted.kill();
-        }
-        Errand::Sweep(key, leftovers) => {
-            let alive = leftovers.end();
-            report(events, Event::Swept(key, alive));
-        }
-        Errand::Listen(follows) => report(events, Event::Printed(output::look(follows))),
-        Errand::EndStray(stray) => end_stray(&stray),
-        Errand::Deliver(delivery) => {
-            let outcome = notify::deliver(&delivery);
-            report(events, Event::Notified(delivery, outcome));
-        }
+    }
+
+    pub(super) fn report(&self, event: Event) {
+        // The conductor may already be gone during shutdown; the next start finds the same attempt.
+        _ = self.events.send(event);
     }
 }
 
@@ -96,9 +137,4 @@ fn end_stray(stray: &Stray) {
         }
         Found::Over(_) | Found::NeverStarted => (),
     }
-}
-
-fn report(events: &Sender<Event>, event: Event) {
-    // The conductor may already be gone during shutdown; the next start finds the same attempt.
-    _ = events.send(event);
 }

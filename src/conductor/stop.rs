@@ -52,6 +52,7 @@ impl Core {
         stopping.ending = true;
         let give_up = now.mono.after(GIVE_UP);
         stopping.give_up = Some(give_up);
+        self.end_around();
         self.arm(give_up, Timer::StopDeadline);
         for id in self.running_jobs() {
             self.step(now, &id, Input::Pause { flag: PauseFlag::Shutdown, now: true });
@@ -59,7 +60,8 @@ impl Core {
     }
 
     fn running_jobs(&self) -> Vec<JobId> {
-        let running = |live: &&super::live::Live| live.exec.status() == JobStatus::Running;
+        let at_work = [JobStatus::Running, JobStatus::Finishing];
+        let running = |live: &&super::live::Live| at_work.contains(&live.exec.status());
         self.jobs.values().filter(running).map(|live| live.id.clone()).collect()
     }
 
@@ -77,16 +79,16 @@ impl Core {
         // What cannot be ended is found again by the next start.
         let over = |running: &Running| matches!(running, Running::Leftover(left) if !left.alive.is_empty());
         let at_rest = |live: &super::live::Live| live.running.values().all(over) && live.dirty.is_clean();
-        self.jobs.values().all(at_rest)
+        self.around.is_at_rest() && self.jobs.values().all(at_rest)
     }
 
     /// Last words: streams end, answers leave.
     pub(super) fn finish(mut self) {
-        self.stop_listening();
         let untold = self.notifier.abandon();
         if untold > 0 {
             log::warn!("notify.abandoned count={untold}");
         }
+        self.stop_listening();
         let mut final_answers = Vec::new();
         for live in self.jobs.values_mut() {
             live.watchers.stop_all();

@@ -25,12 +25,12 @@ pub(crate) struct JobView {
     pub(crate) status: JobStatus,
     /// Why nothing of it is started.
     pub(crate) blocked: Option<Blocked>,
-    /// A score that takes over when nothing of it runs any more.
-    pub(crate) modify: Option<Arc<str>>,
     /// Queued: the job because of whose workspace it has to wait.
     pub(crate) waits_for: Option<JobId>,
     /// Sheets that wait for the end of these processes, left by an attempt.
     pub(crate) leftovers: Vec<(SheetNo, Vec<u32>)>,
+    /// A score that takes over when nothing of it runs any more.
+    pub(crate) modify: Option<Arc<str>>,
 }
 
 /// An ended job that is still remembered without asking the database.
@@ -60,10 +60,10 @@ pub(crate) struct View {
     pub(crate) attempts: AtomicU32,
     /// Guards that are not our children.
     adopted_guards: RwLock<Vec<u32>>,
-    /// What holds instruments back.
-    limits: RwLock<Arc<LimitsView>>,
     /// How instruments stand.
     standing: RwLock<Arc<Standing>>,
+    /// What holds instruments back.
+    limits: RwLock<Arc<LimitsView>>,
 }
 
 /// Rate limits as they were at the end of a turn.
@@ -132,6 +132,14 @@ impl View {
         flag.load(Ordering::Acquire)
     }
 
+    pub(crate) fn standing(&self) -> Arc<Standing> {
+        Arc::clone(&self.standing.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn set_standing(&self, standing: Standing) {
+        *self.standing.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(standing);
+    }
+
     /// Rate limits, those that have run out meanwhile left out by whoever reads.
     pub(crate) fn limits(&self) -> Arc<LimitsView> {
         Arc::clone(&self.limits.read().unwrap_or_else(PoisonError::into_inner))
@@ -139,14 +147,6 @@ impl View {
 
     pub(crate) fn set_limits(&self, limits: LimitsView) {
         *self.limits.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(limits);
-    }
-
-    pub(crate) fn standing(&self) -> Arc<Standing> {
-        Arc::clone(&self.standing.read().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    pub(crate) fn set_standing(&self, standing: Standing) {
-        *self.standing.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(standing);
     }
 
     pub(crate) fn adopted_guards(&self) -> Vec<u32> {

@@ -1,11 +1,14 @@
 //! Running a command of the conductor's own: validations, skip commands, hooks, git.
 
 use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use memchr::memchr;
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::control::Control;
 use super::leftovers::Leftovers;
@@ -69,31 +72,62 @@ pub struct BoundEnd {
 /// Runs a command to its end and captures its output. Blocks so long. Its standard input is empty.
 #[must_use]
 pub fn bound(guard_program: &Path, spec: &BoundSpec, control: &Control) -> BoundEnd {
-    ended(guard_program, spec, None, control)
+    begin_bound(guard_program, spec, control).map_or_else(|end| *end, BoundRun::wait)
 }
 
 /// As [`bound`], with these bytes on the command's standard input. They are never on a disk.
 #[must_use]
 pub fn bound_with_input(guard_program: &Path, spec: &BoundSpec, input: &[u8], control: &Control) -> BoundEnd {
-    ended(guard_program, spec, Some(input), control)
+    begin(guard_program, spec, Some(input), control).map_or_else(|end| *end, BoundRun::wait)
 }
 
-fn ended(guard_program: &Path, spec: &BoundSpec, input: Option<&[u8]>, control: &Control) -> BoundEnd {
-    if control.is_cancelled() {
-        return BoundEnd { cancelled: true, ..BoundEnd::default() };
-    }
-    run(guard_program, spec, input, control).unwrap_or_else(|error| BoundEnd {
-        spawn_error: Some(SpawnError::new("start guard", &guard_program.to_string_lossy(), &error)),
-        ..BoundEnd::default()
-    })
+/// Starts a command, so that no thread is held while it runs: [`BoundRun::end_within`] looks after it.
+///
+/// # Errors
+/// How it ended already: it was cancelled before it started, or there is no guard.
+pub fn begin_bound(
+    guard_program: &Path,
+    spec: &BoundSpec,
+    control: &Control,
+) -> Result<BoundRun, Box<BoundEnd>> {
+    begin(guard_program, spec, None, control)
 }
 
-fn run(
+fn begin(
     guard_program: &Path,
     spec: &BoundSpec,
     input: Option<&[u8]>,
     control: &Control,
-) -> io::Result<BoundEnd> {
+) -> Result<BoundRun, Box<BoundEnd>> {
+    if control.is_cancelled() {
+        return Err(Box::new(BoundEnd { cancelled: true, ..BoundEnd::default() }));
+    }
+    start(guard_program, spec, input, control).map_err(|error| {
+        let error = SpawnError::new("start guard", &guard_program.to_string_lossy(), &error);
+        Box::new(BoundEnd { spawn_error: Some(error), ..BoundEnd::default() })
+    })
+}
+
+/// A command that runs under its guard. Who drops it before its end lets go of the leash: the guard
+/// then ends everything below it, and nobody learns how.
+#[derive(Debug)]
+pub struct BoundRun {
+    guard: Child,
+    // Kept open until the end: for the guard, its closing is the death of the conductor.
+    leash: Option<ChildStdin>,
+    stdout: Option<ChildStdout>,
+    /// What the guard has said so far.
+    answer: Vec<u8>,
+    token: Option<Token>,
+    control: Control,
+}
+
+fn start(
+    guard_program: &Path,
+    spec: &BoundSpec,
+    input: Option<&[u8]>,
+    control: &Control,
+) -> io::Result<BoundRun> {
     let orders = BoundOrders {
         argv: spec.argv.clone(),
         cwd: spec.cwd.clone(),
@@ -115,26 +149,63 @@ fn run(
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut guard = process::spawn(&mut command)?;
     drop(command);
-    let pid = pid_of(&guard);
-    control.attach(pid);
-    // Kept open until the end: for the guard, its closing is the death of the conductor.
+    control.attach(pid_of(&guard));
     let mut leash = guard.stdin.take();
-    let mut answer = Vec::new();
+    let stdout = guard.stdout.take();
     // A guard that is gone cannot read or answer; its missing header says so.
     _ = leash.as_mut().map(|leash| leash.write_all(&line));
-    _ = guard.stdout.take().map(|mut stdout| stdout.read_to_end(&mut answer));
-    wait_unreaped(pid);
-    control.detach();
-    let end = match parse(answer) {
-        Some(end) => end,
-        None => {
-            let unkillable = Leftovers::of_bound(guard.id(), spec.token.as_ref()).end();
-            BoundEnd { lost: true, cancelled: control.is_cancelled(), unkillable, ..BoundEnd::default() }
+    let (token, control) = (spec.token.clone(), control.clone());
+    Ok(BoundRun { guard, leash, stdout, answer: Vec::new(), token, control })
+}
+
+impl BoundRun {
+    /// Waits for the end.
+    fn wait(mut self) -> BoundEnd {
+        _ = self.stdout.take().map(|mut stdout| stdout.read_to_end(&mut self.answer));
+        self.end()
+    }
+
+    /// Waits for the end, but not longer than this.
+    ///
+    /// # Errors
+    /// It still runs.
+    pub fn end_within(mut self, time: Duration) -> Result<BoundEnd, Self> {
+        let until = Instant::now() + time;
+        while let Some(stdout) = &mut self.stdout {
+            let left = until.saturating_duration_since(Instant::now());
+            let mut fds = [PollFd::new(stdout.as_fd(), PollFlags::POLLIN)];
+            // Cut to the range of poll, which is longer than anybody waits here.
+            let limit = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
+            match poll(&mut fds, limit) {
+                Ok(0) => return Err(self),
+                Ok(_) => {
+                    let mut chunk = [0; 16 * 1024];
+                    match stdout.read(&mut chunk) {
+                        Ok(count @ 1..) => self.answer.extend_from_slice(&chunk[..count]),
+                        Err(error) if error.kind() == io::ErrorKind::Interrupted => (),
+                        Ok(_) | Err(_) => self.stdout = None,
+                    }
+                }
+                Err(Errno::EINTR) => (),
+                Err(_) => self.stdout = None,
+            }
         }
-    };
-    drop(leash);
-    process::reap(&mut guard)?;
-    Ok(end)
+        Ok(self.end())
+    }
+
+    /// Its guard has said its last word.
+    fn end(mut self) -> BoundEnd {
+        wait_unreaped(pid_of(&self.guard));
+        self.control.detach();
+        let end = parse(std::mem::take(&mut self.answer)).unwrap_or_else(|| {
+            let unkillable = Leftovers::of_bound(self.guard.id(), self.token.as_ref()).end();
+            BoundEnd { lost: true, cancelled: self.control.is_cancelled(), unkillable, ..BoundEnd::default() }
+        });
+        drop(self.leash.take());
+        // It is there to be reaped, as the wait above has seen.
+        _ = process::reap(&mut self.guard);
+        end
+    }
 }
 
 /// A line of JSON, then the captured bytes. `None`: the guard did not get so far.

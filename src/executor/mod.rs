@@ -22,7 +22,7 @@ mod sweep;
 use std::path::{Path, PathBuf};
 
 pub use crate::guard::record::{Exit, OutputCount, SpawnError, TOKEN_VARIABLE};
-pub use bound::{BOUND_OUTPUT, BoundEnd, BoundSpec, bound, bound_with_input};
+pub use bound::{BOUND_OUTPUT, BoundEnd, BoundRun, BoundSpec, begin_bound, bound, bound_with_input};
 pub use control::Control;
 pub use examine::{Adopted, Found, Taken, examine};
 pub use leftovers::Leftovers;

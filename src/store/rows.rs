@@ -81,7 +81,7 @@ pub struct JobRow {
     pub hook_config_json: Option<String>,
     /// What the hooks did.
     pub hook_results_json: Option<String>,
-    /// A chain that waits for a person.
+    /// What submitted it, and what its hooks have submitted.
     pub held_chain_json: Option<String>,
     /// The request that submitted it.
     pub request_json: Option<String>,

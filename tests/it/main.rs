@@ -14,6 +14,7 @@ mod fleet;
 mod fuzz_corpus;
 mod guard;
 mod guide;
+mod hooks;
 mod hostile;
 mod house;
 mod init;

@@ -63,10 +63,10 @@ impl Desk {
             status["blocked"] = blocked.to_string().into();
         }
         status["job_name"] = view.card.name.clone().into();
+        view.waits(&self.view.standing(), now).put_into(&mut status);
         status["cost_limits"] = cost_limits(&view.spec.budget);
         status["modify_pending"] = view.modify.as_deref().into();
         status["rate_limits"] = self.limits_of(view, now);
-        view.waits(&self.view.standing(), now).put_into(&mut status);
         self.name_live_output(&mut status, view);
         status
     }
@@ -110,8 +110,6 @@ impl Desk {
             checkpoint::status_json(&card.meta(None), &prepared.spec, exec.job(), exec.sheets(), None, now);
         status["job_name"] = card.name.into();
         status["cost_limits"] = cost_limits(&prepared.spec.budget);
-        // An ended job waits for no instrument.
-        status["rate_limits"] = json!([]);
         status["modify_pending"] = stored.row.request_json.as_deref().and_then(waiting_path).into();
         Ok(status)
     }
