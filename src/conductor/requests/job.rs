@@ -112,6 +112,8 @@ impl Desk {
         status["job_name"] = card.name.clone().into();
         card.people.put_into(&mut status);
         status["cost_limits"] = cost_limits(&prepared.spec.budget);
+        // An ended job waits for no instrument.
+        status["rate_limits"] = json!([]);
         status["modify_pending"] = stored.row.request_json.as_deref().and_then(waiting_path).into();
         Ok(status)
     }
