@@ -126,7 +126,8 @@ impl Execution {
 
     /// What the running sheets will cost, going by the average, is all that is left.
     pub(super) fn is_reserved(&self) -> bool {
-        let Some(limit) = self.spec.budget.job_cost else { return false };
+        let budget = &self.spec.budget;
+        let Some(limit) = budget.job_cost.filter(|_| !budget.no_reserve) else { return false };
         let ledger = &self.job.ledger;
         let running = self.index.active.len() as u64;
         if running == 0 || ledger.sheets_charged == 0 {

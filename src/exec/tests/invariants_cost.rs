@@ -43,6 +43,16 @@ fn i38_as_much_as_the_limit_is_allowed_and_a_bit_more_is_not() {
 }
 
 #[test]
+fn what_running_sheets_will_cost_is_kept_back_unless_the_score_says_otherwise() {
+    for no_reserve in [false, true] {
+        let mut world = budgeted(&[&[], &[], &[]], Budget { no_reserve, ..job_limit(100) });
+        world.run_with(1, ran(1, 1), cost(60));
+        world.dispatch(2);
+        assert_eq!(!world.runnable().is_empty(), no_reserve);
+    }
+}
+
+#[test]
 fn i37_a_resumed_job_that_may_not_spend_more_stays_paused() {
     let mut world = budgeted(&[&[], &[]], job_limit(100));
     world.run_with(1, failure(ErrorCode::E009, true), cost(150));
