@@ -231,7 +231,11 @@ impl Execution {
         let (code, own) = retry::validation_code(evidence);
         let attempts = self.sheets[num.index()].ledger.attempt_count;
         let s = if attempts == 1 { "" } else { "s" };
-        let message = format!("Validation failed ({share:.1}% pass rate) after {attempts} attempt{s}");
+        let mut message = format!("Validation failed ({share:.1}% pass rate) after {attempts} attempt{s}");
+        if let Some(reason) = retry::first_failed(evidence) {
+            message.push_str(": ");
+            message.push_str(&reason);
+        }
         let retry = self.spec.retry.clone();
         let most = share > retry.completion_threshold;
         let error = SheetError { code, message };

@@ -25,7 +25,9 @@ pub(super) fn section(doc: Doc<'_>, style: Style, now: f64) -> String {
             "" => limit.text("instrument").to_owned(),
             model => format!("{} ({model})", limit.text("instrument")),
         };
-        lines.push(limits::line(&name, limit, style));
+        // The limit is asked for again within the hour; a sheet of this job may have been told to wait longer.
+        let left = limit.number("seconds_remaining").unwrap_or(0.0).max(own_wait(doc, limit, now));
+        lines.push(limits::line(&name, left, style));
     }
     lines.extend(breakers(doc, style));
     if lines.is_empty() {
@@ -33,6 +35,15 @@ pub(super) fn section(doc: Doc<'_>, style: Style, now: f64) -> String {
     }
     let body: Vec<String> = lines.iter().map(|line| format!("  {line}\n")).collect();
     format!("{}\n{}", style.paint(Tone::Bold, "Waiting For"), body.concat())
+}
+
+/// Seconds until the first sheet that met this limit goes on; 0 when none waits for it.
+fn own_wait(doc: Doc<'_>, limit: Doc<'_>, now: f64) -> f64 {
+    let waits = doc.sheets().into_iter().filter(|(_, sheet)| {
+        sheet.text("status") == "waiting" && sheet.text("instrument_name") == limit.text("instrument")
+    });
+    let ends = waits.filter_map(|(_, sheet)| sheet.moment("rate_limit_expires_at"));
+    ends.min_by(f64::total_cmp).map_or(0.0, |end| end - now)
 }
 
 /// Sheets that wait for a person, each with the command that answers.

@@ -3,9 +3,11 @@
 use std::collections::HashMap;
 use std::path::Path;
 
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::checkpoint::JobRecord;
+use crate::classify::ErrorCode;
 use crate::exec::{AttemptRecord, SheetError};
 use crate::ids::{JobId, SheetNo};
 use crate::rpc::{RpcError, budget, params};
@@ -155,7 +157,7 @@ fn described(sheet: u32, error: &SheetError) -> Value {
         "error_code": error.code,
         "error_name": meaning.name,
         "category": meaning.category.to_string(),
-        "error_type": error_type(&error.code.to_string()),
+        "error_type": error.code.kind(),
         "retriable": meaning.retriable,
         "severity": meaning.severity.to_string(),
         "message": error.message,
@@ -164,19 +166,16 @@ fn described(sheet: u32, error: &SheetError) -> Value {
     })
 }
 
-fn error_type(code: &str) -> &'static str {
-    match code.as_bytes().get(1) {
-        Some(b'0') => "transient",
-        Some(b'1') => "rate_limit",
-        _ => "permanent",
-    }
+/// The kind of a code as it stands in a status object.
+fn error_type(code: &Value) -> &'static str {
+    ErrorCode::deserialize(code).unwrap_or(ErrorCode::E999).kind()
 }
 
 fn of_sheet(num: u32, sheet: &Value) -> Value {
     json!({
         "sheet_num": num, "attempt": sheet["attempt_count"], "attempt_number": sheet["attempt_count"],
         "error_code": sheet["error_code"], "category": sheet["error_category"],
-        "error_type": error_type(sheet["error_code"].as_str().unwrap_or("E999")),
+        "error_type": error_type(&sheet["error_code"]),
         "message": sheet["error_message"], "error_message": sheet["error_message"],
         "timestamp": sheet["completed_at"],
     })
@@ -185,7 +184,7 @@ fn of_sheet(num: u32, sheet: &Value) -> Value {
 fn of_job(message: &str, state: &Value) -> Value {
     json!({
         "sheet_num": 0, "attempt": null, "error_code": state["error_code"], "category": "job",
-        "error_type": "permanent", "message": message, "error_message": message,
+        "error_type": error_type(&state["error_code"]), "message": message, "error_message": message,
         "timestamp": state["completed_at"],
     })
 }
