@@ -126,3 +126,38 @@ fn a_long_limit_is_shown_as_long_as_it_is() {
         "{shown}"
     );
 }
+
+#[test]
+fn a_budget_that_ends_a_sheet_is_among_its_errors() {
+    let output = "output: {format: json, result_path: result, cost_path: cost}";
+    let script =
+        r#"echo '{"is_error": true, "result": "usage limit reached, try again in 1 second", "cost": 0.6}'"#;
+    let house =
+        play(script, output, &format!("{ONE}{ONCE}cost_limits: {{max_cost_per_sheet: 0.5}}\n"), "failed");
+    let errors = document(&house, &["errors", "play", "--json"]);
+    let codes: Vec<&Value> =
+        errors["errors"].as_array().unwrap().iter().map(|error| &error["error_code"]).collect();
+    assert_eq!(codes.last(), Some(&&json!("E007")), "{errors:#}");
+    assert_eq!(codes.len(), 2, "{errors:#}");
+}
+
+#[test]
+fn scripts_that_fail_silently_do_not_close_the_shell_to_others() {
+    let house = House::started("");
+    let sheets = "sheet: {size: 1, total_items: 6, dependencies: {6: [1]}}\nprompt: {template: exit 3}\n\
+                  parallel: {enabled: true, fail_fast: false}\n";
+    let end = house.play_out("scripts", &format!("instrument: cli\n{sheets}{ONCE}"), "failed");
+    assert_eq!(end["sheets"]["5"]["error_code"], "E009", "{end:#}");
+    house.play_out("more", &format!("instrument: cli\n{ONE}{ONCE}").replace("work", "'true'"), "completed");
+    assert!(!house.log().contains("breaker.opened"), "{}", house.log());
+}
+
+#[test]
+fn a_sheet_that_waited_too_often_says_how_often() {
+    let script = "echo '429 too many requests, retry after 1 second' >&2; exit 1\n";
+    let house = play(script, "", &format!("{ONE}{ONCE}rate_limit: {{max_waits: 1}}\n"), "failed");
+    let sheet = house.sheet("play", 1);
+    let message = sheet["error_message"].as_str().unwrap();
+    assert!(message.starts_with("still limited after 1 wait (rate_limit.max_waits): 429"), "{message}");
+    assert_eq!((&sheet["error_code"], &sheet["attempt_count"]), (&json!("E101"), &json!(2)));
+}

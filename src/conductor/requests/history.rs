@@ -32,19 +32,20 @@ impl Desk {
         let state = self.status_value(id)?;
         let rows = self.reader.attempts(id, None).map_err(unreadable)?;
         let mut errors = Vec::new();
-        let mut with_records: Vec<SheetNo> = Vec::new();
+        let mut told: Vec<(u32, Value)> = Vec::new();
         for (nth, row) in numbered(&rows) {
             let Some(record) = decode(row) else { continue };
             if let Some(error) = error_of(&record, nth, asked.full) {
-                with_records.push(record.sheet);
+                told.push((record.sheet.0, error["error_code"].clone()));
                 errors.push((record.sheet.0, error));
             }
         }
-        // What failed without an attempt: a set-up, a decision, a sheet of an older program.
+        // What no attempt says: a budget that was spent, a decision, a sheet of an older program.
         let sheets = state["sheets"].as_object().into_iter().flatten();
         for (_, sheet) in sheets.filter(|(_, sheet)| sheet["status"] == "failed") {
             let num = sheet["sheet_num"].as_u64().and_then(|num| u32::try_from(num).ok()).unwrap_or(0);
-            if !with_records.contains(&SheetNo(num)) && !sheet["error_message"].is_null() {
+            let known = told.iter().any(|(of, code)| *of == num && *code == sheet["error_code"]);
+            if !known && !sheet["error_message"].is_null() {
                 errors.push((num, of_sheet(num, sheet)));
             }
         }
