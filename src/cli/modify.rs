@@ -49,10 +49,10 @@ pub(crate) fn run(cx: &Context, options: &Options) -> Done {
         options.score.as_ref().or(options.config.as_ref()).map(|path| cx.absolute(path)).unwrap_or_default();
     check(cx, &path)?;
     let mut rpc = Rpc::connect(cx)?;
-    // The stream is opened first, so that the moment of the change cannot be missed. A job that has
-    // ended has no stream worth opening; what it was is in the answer.
+    // The stream tells what was before, too, so that the moment of the change cannot be missed. A job
+    // that has ended has no stream worth opening; what it was is in the answer.
     let watch = match options.wait && !job::is_terminal(Doc(&rpc.job(id)?).text("status")) {
-        true => Some(Watch::open(cx, id)?),
+        true => Some(Watch::open_from(cx, id, Some(0))?),
         false => None,
     };
     let answer = rpc.call(
@@ -74,7 +74,7 @@ pub(crate) fn run(cx: &Context, options: &Options) -> Done {
     if let Some(watch) = watch
         && later
     {
-        wait(id, watch, options.timeout)?;
+        wait(&mut rpc, id, &path, watch, options.timeout)?;
         cx.out.say(&format!("Job '{id}' goes on with {}.", path.display()))?;
     }
     cx.out.say(&format!("Monitor: {}", cx.command(&format!("status {id}"))))?;
@@ -96,16 +96,22 @@ fn check(cx: &Context, path: &std::path::Path) -> Result<(), Stop> {
     })
 }
 
-/// Waits until the scores are swapped.
-fn wait(id: &str, mut watch: Watch, timeout: Duration) -> Result<(), Stop> {
+/// Waits until the scores are swapped. Events say when to look; the status says what is true.
+fn wait(
+    rpc: &mut Rpc,
+    id: &str,
+    path: &std::path::Path,
+    mut watch: Watch,
+    timeout: Duration,
+) -> Result<(), Stop> {
     let until = Instant::now() + timeout;
     loop {
-        match watch.next(Some(until))? {
-            Seen::Event(event) if Doc(&event).text("event") == "job.modified" => return Ok(()),
-            Seen::Event(event) if Doc(&event).text("event") == "job.modify_dropped" => {
-                let why = Doc(&event["data"]).text("reason").to_owned();
-                return Err(too_late(id, &why));
-            }
+        let status = rpc.job(id)?;
+        if status["modify_pending"].is_null() {
+            let swapped = Doc(&status).text("config_path") == path.to_string_lossy();
+            return if swapped { Ok(()) } else { Err(too_late(id, Doc(&status).text("status"))) };
+        }
+        match watch.changed(until)? {
             Seen::Event(_) => {}
             Seen::Ended(status) => return Err(too_late(id, &status)),
             Seen::Closed => {

@@ -155,14 +155,14 @@ fn apply(cx: &Context, rpc: &mut Rpc, options: &Options, shown: &Value, failed: 
 /// Waits until the checks are over. Events say when to look; the status says what is true.
 fn settled(cx: &Context, rpc: &mut Rpc, id: &str, timeout: Duration) -> Result<Value, Stop> {
     let until = Instant::now() + timeout;
-    let mut watch = Watch::open(cx, id)?;
+    let mut watch = Watch::open_from(cx, id, Some(0))?;
     loop {
         let status = rpc.job(id)?;
         let word = Doc(&status).text("status");
         if word == "paused" || job::is_terminal(word) {
             return Ok(status);
         }
-        if matches!(watch.next(Some(until))?, Seen::Timeout) {
+        if matches!(watch.changed(until)?, Seen::Timeout) {
             let waited = format::wait(timeout.as_secs_f64());
             let text = format!("The rules of job '{id}' are still being checked after {waited}.");
             return Err(Failure::new("timeout", text).exit(TIMED_OUT).with("job_id", id).into());
