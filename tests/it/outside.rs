@@ -139,6 +139,7 @@ fn a_budget_that_ends_a_sheet_is_among_its_errors() {
         errors["errors"].as_array().unwrap().iter().map(|error| &error["error_code"]).collect();
     assert_eq!(codes.last(), Some(&&json!("E007")), "{errors:#}");
     assert_eq!(codes.len(), 2, "{errors:#}");
+    assert!(text(&house, &["errors", "play"]).contains("E007 — "), "the advice is shown, too");
 }
 
 #[test]
@@ -150,6 +151,32 @@ fn scripts_that_fail_silently_do_not_close_the_shell_to_others() {
     assert_eq!(end["sheets"]["5"]["error_code"], "E009", "{end:#}");
     house.play_out("more", &format!("instrument: cli\n{ONE}{ONCE}").replace("work", "'true'"), "completed");
     assert!(!house.log().contains("breaker.opened"), "{}", house.log());
+}
+
+#[test]
+fn a_checkpoint_says_what_it_asks_and_a_remark_is_shown() {
+    let triggers = "checkpoints: {enabled: true, triggers: [{name: look, sheet_nums: [2], message: read the plan}, \
+                    {name: note, sheet_nums: [1], requires_confirmation: false, message: mind the gap}]}\n";
+    let mut house = House::new("");
+    house.agent("actor", "echo done\n", "");
+    house.start();
+    let sheets = "sheet: {size: 1, total_items: 2}\nprompt: {template: work}\n";
+    house.play("play", &format!("instrument: actor\n{sheets}{triggers}"));
+    house.wait_status("play", "paused");
+    let shown = text(&house, &["status", "play", "-v"]);
+    assert!(
+        shown.contains("before sheet 2, as checkpoint `look` asks (read the plan): mozart resume play"),
+        "{shown}"
+    );
+    assert!(
+        shown.contains("Remarks") && shown.contains("Sheet 1: checkpoint `note`: mind the gap"),
+        "{shown}"
+    );
+    let document = document(&house, &["status", "play", "--json"]);
+    assert_eq!(
+        (&document["checkpoint"]["name"], &document["remarks"][0]["sheet_num"]),
+        (&json!("look"), &json!(1))
+    );
 }
 
 #[test]

@@ -87,7 +87,8 @@ pub(super) fn document(doc: Doc<'_>) -> Value {
         "circuit_breakers": doc.list("circuit_breakers"),
         "cost_limits": doc.get("cost_limits"),
         "hook_results": hooks,
-        "remarks": doc.list("remarks"),
+        "remarks": doc.list("warnings"),
+        "checkpoint": doc.get("checkpoint"),
         "sheets": sheets,
     });
     if doc.get("movements").is_array() {

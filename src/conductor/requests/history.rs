@@ -51,8 +51,8 @@ impl Desk {
         }
         // A job that failed because of its sheets repeats what they say.
         let own = |message: &&str| errors.is_empty() || !message.starts_with("Sheet ");
-        if let Some(message) = state["error_message"].as_str().filter(own) {
-            errors.push((0, of_job(message, &state)));
+        if state["error_message"].as_str().filter(own).is_some() {
+            errors.push((0, of_job(&state)));
         }
         errors.sort_by_key(|(sheet, _)| *sheet);
         let errors = errors.into_iter().map(|(_, error)| error).collect();
@@ -167,27 +167,25 @@ fn described(sheet: u32, error: &SheetError) -> Value {
     })
 }
 
-/// The kind of a code as it stands in a status object.
-fn error_type(code: &Value) -> &'static str {
-    ErrorCode::deserialize(code).unwrap_or(ErrorCode::E999).kind()
+/// The error that a status object has of a sheet or of the job (`num` 0), with what its code says.
+fn of_state(num: u32, state: &Value, more: Value) -> Value {
+    let code = ErrorCode::deserialize(&state["error_code"]).unwrap_or(ErrorCode::E999);
+    let message = state["error_message"].as_str().unwrap_or_default().to_owned();
+    let mut value = described(num, &SheetError { code, message });
+    value["timestamp"] = state["completed_at"].clone();
+    if let (Value::Object(value), Value::Object(more)) = (&mut value, more) {
+        value.extend(more);
+    }
+    value
 }
 
 fn of_sheet(num: u32, sheet: &Value) -> Value {
-    json!({
-        "sheet_num": num, "attempt": sheet["attempt_count"], "attempt_number": sheet["attempt_count"],
-        "error_code": sheet["error_code"], "category": sheet["error_category"],
-        "error_type": error_type(&sheet["error_code"]),
-        "message": sheet["error_message"], "error_message": sheet["error_message"],
-        "timestamp": sheet["completed_at"],
-    })
+    let attempt = &sheet["attempt_count"];
+    of_state(num, sheet, json!({ "attempt": attempt, "attempt_number": attempt }))
 }
 
-fn of_job(message: &str, state: &Value) -> Value {
-    json!({
-        "sheet_num": 0, "attempt": null, "error_code": state["error_code"], "category": "job",
-        "error_type": error_type(&state["error_code"]), "message": message, "error_message": message,
-        "timestamp": state["completed_at"],
-    })
+fn of_job(state: &Value) -> Value {
+    of_state(0, state, json!({ "attempt": null, "category": "job" }))
 }
 
 /// Both parts in at most `limit` bytes where that is possible: tails go first, then the details of
