@@ -169,7 +169,13 @@ impl Execution {
         let Some(message) = self.excess(num) else { return false };
         let error = SheetError { code: ErrorCode::E007, message };
         let ledger = self.ledger(num);
-        if let Some(attempt) = attempt.or(ledger.last_attempt) {
+        // An attempt that was ended for it has said so itself.
+        if let Some(attempt) = attempt.or(ledger.last_attempt)
+            && !ledger
+                .errors
+                .last()
+                .is_some_and(|entry| entry.attempt == attempt && entry.error.code == ErrorCode::E007)
+        {
             let entry = ErrorEntry {
                 at: now.wall,
                 attempt,

@@ -26,6 +26,7 @@ mod layers;
 mod limits;
 #[cfg(feature = "http")]
 mod notifications;
+mod outside;
 mod pressure;
 mod recovery;
 mod registry;

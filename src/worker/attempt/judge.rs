@@ -69,6 +69,7 @@ impl Attempt<'_> {
     fn evidence(&self, exit: &Exit) -> Evidence {
         let keep = self.choice.config.max_output_capture_bytes.unwrap_or(TAIL).min(TAIL);
         Evidence {
+            scripted: self.profile.raw_prompt,
             exit_code: exit.exit_code,
             exit_signal: exit.signal,
             killed_by: exit.killed_by.clone(),
