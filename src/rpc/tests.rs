@@ -359,7 +359,7 @@ fn parameters_are_not_coerced() {
         ("start_sheet", json!(1.0)),
         ("start_sheet", json!(5_000_000_000u64)),
         ("chain_depth", json!(true)),
-        ("priority", json!(10)),
+        ("priority", json!(11)),
         ("client_cwd", json!("relative")),
         ("variables", json!([])),
         ("workspace", json!(5)),

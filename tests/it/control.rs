@@ -8,6 +8,7 @@ mod modify;
 mod output;
 mod reports;
 mod small;
+mod wire;
 
 use std::process::{Output, Stdio};
 

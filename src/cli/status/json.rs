@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use crate::cli::job::Doc;
 
 /// Members of a sheet that are passed on when they are there.
-const SHEET_EXTRAS: [&str; 27] = [
+const SHEET_EXTRAS: [&str; 28] = [
     "skip_reason",
     "execution_duration_seconds",
     "estimated_cost",
@@ -33,6 +33,7 @@ const SHEET_EXTRAS: [&str; 27] = [
     "output_tokens",
     "fallback_chain",
     "changed_since_run",
+    "held_back",
 ];
 
 /// The document. A record without sheets, of a job that has not written any state yet, is passed on
@@ -80,6 +81,7 @@ pub(super) fn document(doc: Doc<'_>) -> Value {
         "workspace": doc.get("workspace"),
         "pause_flags": doc.list("pause_flags"),
         "blocked": doc.get("blocked"),
+        "held_back": doc.get("held_back"),
         "modify_pending": doc.get("modify_pending"),
         "rate_limits": doc.list("rate_limits"),
         "circuit_breakers": doc.list("circuit_breakers"),

@@ -18,6 +18,7 @@ pub(super) fn section(doc: Doc<'_>, style: Style, now: f64) -> String {
         lines.extend(flags(doc));
         lines.extend(pending_score(doc));
         lines.extend(blocked(doc));
+        lines.extend(held_back(doc));
     }
     for limit in doc.list("rate_limits").iter().map(Doc) {
         let name = match limit.text("model") {
@@ -93,13 +94,45 @@ fn blocked(doc: Doc<'_>) -> Option<String> {
         "pacing" => "the pause between two sheets",
         "setting_up" => "its set-up: archive, worktree or preconditions",
         "budget" => "the cost of what plays: another sheet might exceed the budget",
-        "breaker" => "a working instrument: its circuit breaker is open",
         _ => match doc.text("status") {
-            "pending" | "queued" => "a free place: as many jobs run as may run at once",
+            "pending" | "queued" if !waits_for_workspace(doc) => {
+                "a free place: as many jobs run as may run at once"
+            }
             _ => return None,
         },
     };
     Some(text.to_owned())
+}
+
+fn waits_for_workspace(doc: Doc<'_>) -> bool {
+    let mut reasons = doc.get("held_back").as_object().into_iter().flatten();
+    reasons.any(|(reason, _)| reason.starts_with("workspace_lock"))
+}
+
+/// What keeps ready sheets from starting, as far as no other line says it.
+fn held_back(doc: Doc<'_>) -> Vec<String> {
+    let reasons = doc.get("held_back").as_object().into_iter().flatten();
+    reasons
+        .filter_map(|(reason, count)| {
+            let (word, name) = reason.split_once(':').unwrap_or((reason, ""));
+            let what = match word {
+                "workspace_lock" => {
+                    return Some(format!("the end of job {name}, which has the same workspace"));
+                }
+                "global_concurrency" => "a free place: as many sheets run as may run at once".to_owned(),
+                "job_share" => "a free place of this job: others have their share, too".to_owned(),
+                "instrument_concurrency" | "model_concurrency" => {
+                    format!("a free place on {}", name.replace(':', " with model "))
+                }
+                "circuit_breaker" => format!("{name}, whose circuit breaker is open after failures in a row"),
+                "pressure" => "less load on this machine".to_owned(),
+                "blocked_by_orphan" => "the end of processes that an attempt left behind".to_owned(),
+                _ => return None,
+            };
+            let count = count.as_u64().unwrap_or(0);
+            Some(format!("{what} ({count} sheet{})", if count == 1 { "" } else { "s" }))
+        })
+        .collect()
 }
 
 fn breakers(doc: Doc<'_>, style: Style) -> Vec<String> {
@@ -230,6 +263,21 @@ mod tests {
         );
         let ended = json!({"job_id": "docs", "status": "completed", "sheets": {}});
         assert_eq!(section(Doc(&ended), Style::PLAIN, 0.0), "");
+    }
+
+    #[test]
+    fn sheets_that_are_held_back_are_counted() {
+        let doc = json!({"status": "running", "held_back": {
+            "circuit_breaker:agent": 2, "rate_limited:other": 1, "model_concurrency:agent:big": 1, "paused": 3,
+            "workspace_lock:first": 1}});
+        assert_eq!(
+            held_back(Doc(&doc)),
+            [
+                "agent, whose circuit breaker is open after failures in a row (2 sheets)",
+                "a free place on agent with model big (1 sheet)",
+                "the end of job first, which has the same workspace",
+            ]
+        );
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use crate::checkpoint::StoredState;
 use crate::ids::{JobId, SheetNo};
 use crate::rpc::{RpcError, budget, params};
 
@@ -67,8 +68,9 @@ impl Desk {
         if given {
             overrides.workspace = workspace;
         }
-        let prepared = self
-            .prepare(source, overrides)
+        // Its warnings are for who wrote it: `mozart modify` has checked it before.
+        let (prepared, _) = self
+            .admit(source, overrides)
             .map_err(|issues| ("config_invalid", parse_failure(path, &summary(&issues))))?;
         self.check_same_job(id, stored, &prepared, given)?;
         Ok(prepared)
@@ -166,7 +168,10 @@ impl Desk {
             .as_object()
             .into_iter()
             .flatten()
-            .filter(|(_, sheet)| sheet["status"] == "failed")
+            .filter(|(_, sheet)| {
+                sheet["status"] == "failed"
+                    || (sheet["status"] == "cancelled" && sheet["attempt_count"].as_u64() > Some(0))
+            })
             .filter(|(number, _)| number.parse().is_ok_and(wanted))
             .map(|(_, sheet)| {
                 json!({
@@ -206,7 +211,12 @@ impl Desk {
         };
         let failed: Vec<SheetNo> = sheets
             .iter()
-            .filter(|sheet| matches!(sheet.state, crate::checkpoint::StoredState::Failed { .. }))
+            .filter(|sheet| match &sheet.state {
+                StoredState::Failed { .. } => true,
+                // Ended with its job while it ran.
+                StoredState::Cancelled { .. } => sheet.ledger.attempt_count > 0,
+                _ => false,
+            })
             .map(|sheet| sheet.num)
             .filter(|num| recover.from_sheet.is_none_or(|from| *num >= from))
             .collect();

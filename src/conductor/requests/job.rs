@@ -110,6 +110,8 @@ impl Desk {
             checkpoint::status_json(&card.meta(None), &prepared.spec, exec.job(), exec.sheets(), None, now);
         status["job_name"] = card.name.into();
         status["cost_limits"] = cost_limits(&prepared.spec.budget);
+        // An ended job waits for no instrument.
+        status["rate_limits"] = json!([]);
         status["modify_pending"] = stored.row.request_json.as_deref().and_then(waiting_path).into();
         Ok(status)
     }

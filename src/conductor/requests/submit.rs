@@ -199,7 +199,11 @@ impl Desk {
     }
 
     /// Loads and checks a score as `mozart validate` does; with the warnings.
-    fn admit(&mut self, source: Source, overrides: Overrides) -> Result<(Prepared, Vec<Issue>), Vec<Issue>> {
+    pub(super) fn admit(
+        &mut self,
+        source: Source,
+        overrides: Overrides,
+    ) -> Result<(Prepared, Vec<Issue>), Vec<Issue>> {
         let registry = self.instruments.for_directory(&source.base);
         let Admitted { score, plan, warnings } = lint::admit(&source, &overrides, &registry)?;
         let snapshot = self.snapshot(source, overrides);

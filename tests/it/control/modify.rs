@@ -173,11 +173,13 @@ fn the_command_waits_for_the_change() {
     let (exit, error) = failed(&house, &["modify", "job", &new, "--wait", "--timeout", "0.1"]);
     assert_eq!(exit, 124);
     assert!(error.contains("still finishes what runs"), "{error}");
+    let third = version(&house, "job", "job3", NEW);
     let waiting = house
-        .command(&["modify", "job", &new, "--wait"])
+        .command(&["modify", "job", &third, "--wait"])
         .stdout(std::process::Stdio::piped())
         .spawn()
         .unwrap();
+    wait_until("the third score waits", || house.status("job")["modify_pending"] == third.as_str());
     house.touch("job/go-1");
     let output = waiting.wait_with_output().unwrap();
     assert!(output.status.success());

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{document, failed, said};
-use crate::band::{Band, ONE, QUICK, over};
+use crate::band::{Band, ONCE, ONE, QUICK, over};
 use crate::house::House;
 
 /// A job that fails three times, each time with words on both streams.
@@ -122,4 +122,27 @@ fn a_job_without_errors() {
     assert_eq!(said(&house, &["errors", "job"]), "No errors found for job: job\n");
     assert_eq!(house.call("job.errors", json!({ "job_id": "job" }))["errors"], json!([]));
     assert!(said(&house, &["cost", "job"]).starts_with("job\nCost: "));
+}
+
+#[test]
+fn a_recovery_checks_the_rules_and_runs_nothing() {
+    let mut house = House::new("");
+    house.agent("once", "echo ran >> ran\n", "");
+    house.start();
+    let score = format!(
+        "instrument: once\nsheet: {{size: 1, total_items: 2}}\nprompt: {{template: work}}\n{ONCE}\
+         validations:\n  - {{type: file_exists, path: '{{workspace}}/by-hand'}}\n"
+    );
+    house.play_out("job", &score, "failed");
+    let before = house.read("job/ran");
+    let text = said(&house, &["recover", "job"]);
+    assert!(text.contains("Validated: 0 of 1\n  Sheet 1 still fails: "), "{text}");
+    house.touch("job/by-hand");
+    let text = said(&house, &["recover", "job"]);
+    assert!(text.contains("Recovered 1 sheet(s). Resume with:\n  mozart resume job\n"), "{text}");
+    assert_eq!(house.word("job"), "paused");
+    assert_eq!(house.read("job/ran"), before, "no program ran");
+    said(&house, &["resume", "job"]);
+    let end = over(&house, "job", "completed");
+    assert_eq!(end["sheets"]["1"]["outcome_category"], "success_validated");
 }

@@ -342,12 +342,12 @@ fn a_cancel_that_was_acknowledged_by_the_disk_alone_is_carried_out() {
     house.kill();
     // What the conductor had committed when it died before it could tell the guard.
     let db = rusqlite::Connection::open(house.path("daemon-state.db")).unwrap();
-    let changed = db
-        .execute(
-            "UPDATE jobs SET state_json = json_set(state_json, '$.ending', 'cancel') WHERE job_id = 'job'",
-            [],
-        )
-        .unwrap();
+    let state: String =
+        db.query_row("SELECT state_json FROM jobs WHERE job_id = 'job'", [], |row| row.get(0)).unwrap();
+    let mut state: serde_json::Value = serde_json::from_str(&state).unwrap();
+    state["ending"] = "cancel".into();
+    let changed =
+        db.execute("UPDATE jobs SET state_json = ?1 WHERE job_id = 'job'", [state.to_string()]).unwrap();
     assert_eq!(changed, 1);
     drop(db);
     house.start();
