@@ -243,22 +243,29 @@ mod tests {
     // Invariant I83
     #[test]
     fn a_worker_that_panics_has_failed_and_gives_its_permit_back_first() {
-        let (events, inbox) = crossbeam_channel::unbounded();
+        let (events, inbox) = crossbeam_channel::bounded(0);
         let semaphore = Semaphore::new(1);
         let job = JobId::new("job").expect("a job id");
         let key = AttemptKey { job, sheet: SheetNo(2), attempt: AttemptNo(3) };
-        let panicked = catch_unwind(AssertUnwindSafe(|| {
-            let permit = semaphore.try_acquire();
-            assert!(permit.is_some());
-            let _report = ReportOnDrop { events: &events, key: &key, permit, report: None };
-            panic!("this panic is part of the test");
-        }));
-        assert!(panicked.is_err());
-        assert_eq!(semaphore.held(), 0);
-        let Ok(Event::Reported(told, report)) = inbox.try_recv() else { panic!("it has reported") };
-        assert_eq!(told, key);
+        let (told, report, held) = std::thread::scope(|scope| {
+            let conductor = scope.spawn(|| {
+                let Ok(Event::Reported(told, report)) = inbox.recv() else { panic!("it reports") };
+                let held = semaphore.held();
+                assert!(inbox.recv().is_err(), "it reports once");
+                (told, report, held)
+            });
+            let panicked = catch_unwind(AssertUnwindSafe(|| {
+                let permit = semaphore.try_acquire();
+                assert!(permit.is_some());
+                let _report = ReportOnDrop { events: &events, key: &key, permit, report: None };
+                panic!("this panic is part of the test");
+            }));
+            assert!(panicked.is_err());
+            drop(events);
+            conductor.join().expect("what it was told is as expected")
+        });
+        assert_eq!((told, held), (key, 0));
         let Outcome::Failed(failure) = &report.outcome else { panic!("{:?}", report.outcome) };
         assert_eq!((failure.code, failure.retriable), (ErrorCode::E999, true));
-        assert!(inbox.try_recv().is_err(), "it reports once");
     }
 }
