@@ -150,6 +150,7 @@ mod tests {
         }
     }
 
+    // Invariant I18
     #[test]
     fn delays_of_the_formula() {
         let own = Duration::from_secs(60);
@@ -189,6 +190,20 @@ mod tests {
     }
 
     proptest! {
+        // Invariant I45
+        #[test]
+        fn waits_for_limits_are_bounded_and_bounding_them_again_changes_nothing(
+            parsed: Option<u64>, scored: Option<u64>, nth: u32, code in 0_usize..4, unit in 0.0_f64..1.0,
+        ) {
+            let code = [ErrorCode::E101, ErrorCode::E102, ErrorCode::E103, ErrorCode::E104][code];
+            let wait = limit_wait(code, parsed.map(Duration::from_secs), scored.map(Duration::from_secs), nth);
+            prop_assert!(wait >= Duration::from_secs(1) && wait <= MAX_LIMIT_WAIT);
+            prop_assert_eq!(limit_wait(code, Some(wait), None, nth), wait);
+            let spread = spread(wait, unit);
+            prop_assert!(spread >= wait && spread <= wait + wait / 10 + Duration::from_millis(1));
+        }
+
+        // Invariant I18
         #[test]
         fn delays_are_bounded_and_never_shrink(nth in 1_u32..200, base in 0.0_f64..4000.0, growth in 1.0_f64..50.0) {
             let mut policy = policy(true);

@@ -316,6 +316,7 @@ mod tests {
         assert_eq!(assemble(&parts), " body\n\n");
     }
 
+    // Invariant I61
     #[test]
     fn parts_stand_in_order() {
         let requirements = [
@@ -416,6 +417,7 @@ mod tests {
         );
     }
 
+    // Invariant I61
     #[test]
     fn a_completion_attempt_ends_with_what_is_missing() {
         let previous = PreviousFailure { error: None, stderr_tail: String::new(), validations: results() };

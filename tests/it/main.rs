@@ -19,6 +19,7 @@ mod hostile;
 mod house;
 mod init;
 mod instruments;
+mod invariants;
 mod isolation;
 mod jobs;
 mod language;

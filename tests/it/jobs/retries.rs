@@ -140,6 +140,7 @@ fn a_missing_program_is_not_tried_again() {
     assert_eq!(sheet["instrument_fallback_history"][0]["reason"], "unavailable", "{sheet:#}");
 }
 
+// Invariant I51
 #[test]
 fn an_instrument_that_nobody_knows_fails_the_sheet() {
     let house = House::started("");
@@ -178,6 +179,7 @@ fn a_crash_is_tried_again() {
     assert_eq!(sheet["attempt_count"], 2);
 }
 
+// Invariant I7
 #[test]
 fn a_successful_agent_may_talk_about_rate_limits() {
     let house = House::new("");
