@@ -31,7 +31,7 @@ fn sheets(special: &str) -> Vec<Vec<u32>> {
 }
 
 #[test]
-fn documents_that_are_refused() {
+fn case_01_02_04_06_to_08_10_to_15_documents_that_are_refused() {
     let source = Source { text: "name: x\nprompt: {template: hi}\n".into(), ..Source::default() };
     let findings = lint::check(&source, &Overrides::default(), &Registry::built_in());
     assert_eq!(findings.issues[0].to_string(), "sheet: Field required");
@@ -78,7 +78,7 @@ fn documents_that_are_refused() {
 }
 
 #[test]
-fn documents_that_are_accepted() {
+fn case_03_09_10_12_14_documents_that_are_accepted() {
     assert_eq!(sheets("sheet: {size: \"5\", total_items: 12.0}").len(), 3);
     let chain = vec![vec![], vec![1], vec![]];
     assert_eq!(sheets("sheet: {size: 1, total_items: 3, dependencies: {\"2\": [\"1\"]}}"), chain);
@@ -90,7 +90,7 @@ fn documents_that_are_accepted() {
 }
 
 #[test]
-fn fan_out_links_instances() {
+fn case_05_16_fan_out_links_instances() {
     let a = vec![vec![], vec![1], vec![1], vec![1], vec![2, 3, 4]];
     assert_eq!(
         sheets("sheet: {size: 1, total_items: 3, fan_out: {2: 3}, dependencies: {2: [1], 3: [2]}}"),
@@ -110,7 +110,7 @@ fn fan_out_links_instances() {
 }
 
 #[test]
-fn conditions_with_or_apply_to_both() {
+fn case_22_conditions_with_or_apply_to_both() {
     let findings = check(
         "sheet: {size: 1, total_items: 6}\nvalidations: [{type: file_exists, path: a, condition: \"sheet_num == 3 or sheet_num == 5\"}]",
     );
@@ -121,7 +121,7 @@ fn conditions_with_or_apply_to_both() {
 }
 
 #[test]
-fn instruments_are_resolved_level_by_level() {
+fn case_24_instruments_are_resolved_level_by_level() {
     let text = "instrument: fast\ninstruments: {fast: {profile: gemini-cli, config: {model: b}}}\ninstrument_config: {model: a}\n\
         movements: {2: {instrument: claude-code, instrument_config: {model: c}}}\n\
         sheet: {size: 1, total_items: 3, per_sheet_instrument_config: {3: {model: d}}}";
@@ -137,7 +137,7 @@ fn instruments_are_resolved_level_by_level() {
 }
 
 #[test]
-fn undefined_results_of_earlier_sheets_are_left_open() {
+fn case_17_undefined_results_of_earlier_sheets_are_left_open() {
     let findings = check("prompt: {template: \"{{ previous_outputs[1] }}\"}");
     assert!(!findings.issues.iter().any(|issue| issue.code == "V217"), "{:?}", findings.issues);
 }
