@@ -224,9 +224,7 @@ fn row(registry: &Registry, profile: &Profile, status: &Status) -> Value {
 
 fn check(cx: &Context, registry: &Registry, name: &str, probe: bool) -> Done {
     let Some(profile) = registry.get(name) else {
-        return Err(Failure::new("usage", format!("Unknown instrument: '{name}'"))
-            .hint("Run 'mozart instruments list' to see available instruments")
-            .into());
+        return Err(unknown(registry, name).into());
     };
     let ours = environment::ours();
     let status = Status::of(profile, &ours);
@@ -272,6 +270,20 @@ fn check(cx: &Context, registry: &Registry, name: &str, probe: bool) -> Done {
         }
     };
     Err(Failure::new("not_ready", format!("{} is not ready.", profile.name)).hint(why).into())
+}
+
+/// What is said about a name that no usable profile has: a broken file is the reason, or a slip of the fingers.
+fn unknown(registry: &Registry, name: &str) -> Failure {
+    if let Some((path, why)) = registry.broken(name) {
+        return Failure::new("usage", format!("The profile of instrument '{name}' is broken: {why}"))
+            .hint(format!("mend {}, then check again", path.display()));
+    }
+    let list = "Run 'mozart instruments list' to see available instruments";
+    let hint = match registry.alike(name) {
+        Some(meant) => format!("Did you mean '{meant}'? {list}"),
+        None => list.to_owned(),
+    };
+    Failure::new("usage", format!("Unknown instrument: '{name}'")).hint(hint)
 }
 
 /// Variables that a profile names, and whether they are set. Values are secrets.

@@ -45,6 +45,8 @@ pub struct Registry {
     profiles: BTreeMap<String, Arc<Profile>>,
     /// Where those come from that are not compiled in.
     files: BTreeMap<String, PathBuf>,
+    /// Files that were skipped, by the name that they give themselves or else by the name of the file, and why.
+    broken: BTreeMap<String, (PathBuf, String)>,
 }
 
 impl Registry {
@@ -57,7 +59,7 @@ impl Registry {
                 let profile = Profile::parse(text).expect("a test parses every compiled-in profile");
                 ((*name).to_owned(), Arc::new(profile))
             });
-            Self { profiles: profiles.collect(), files: BTreeMap::new() }
+            Self { profiles: profiles.collect(), files: BTreeMap::new(), broken: BTreeMap::new() }
         };
         PARSED.get_or_init(parse).clone()
     }
@@ -100,9 +102,28 @@ impl Registry {
         self.profiles.values()
     }
 
+    /// The file that would have been the profile of a name, and why it was skipped.
+    #[must_use]
+    pub fn broken(&self, name: &str) -> Option<(&Path, &str)> {
+        self.broken.get(name).map(|(path, why)| (path.as_path(), why.as_str()))
+    }
+
+    /// The known name, aliases included, that is most alike, when it is alike enough to be meant.
+    #[must_use]
+    pub fn alike(&self, name: &str) -> Option<&str> {
+        let aliases = ALIASES.iter().map(|(alias, _)| *alias);
+        crate::score::checks::alike(name, self.names().chain(aliases))
+    }
+
     /// What to say when [`Registry::get`] finds nothing.
     #[must_use]
     pub fn unknown(&self, name: &str) -> String {
+        if let Some((path, why)) = self.broken(name) {
+            return format!(
+                "Instrument '{name}' not registered: its profile {} is broken: {why}",
+                path.display()
+            );
+        }
         let names: Vec<&str> = self.names().collect();
         format!(
             "Instrument '{name}' not registered (profile not found in registry): known are {}; \
@@ -136,6 +157,10 @@ impl Registry {
                     self.profiles.insert(profile.name.clone(), Arc::new(profile));
                 }
                 Err(message) => {
+                    let stem = || path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+                    if let Some(name) = own_name(&path).or_else(stem) {
+                        self.broken.insert(name, (path.clone(), message.clone()));
+                    }
                     warnings.push(Warning { path, message: format!("profile skipped: {message}") })
                 }
             }
@@ -149,6 +174,15 @@ fn read_file(path: &Path) -> Result<Profile, String> {
         return Err(format!("more than {MAX_FILE} bytes are too many for a profile"));
     }
     checked(&String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())?)
+}
+
+/// The `name` that a broken profile gives itself, when the text says so on a line of its own.
+fn own_name(path: &Path) -> Option<String> {
+    let bytes = crate::file::read(path, MAX_FILE).ok()?;
+    let text = String::from_utf8(bytes).ok()?;
+    let name = text.lines().find_map(|line| line.strip_prefix("name:"))?;
+    let name = name.split(" #").next()?.trim().trim_matches(['"', '\'']);
+    (!name.is_empty()).then(|| name.to_owned())
 }
 
 /// `instruments` of our home; the directory of an earlier generation when ours is absent.
@@ -221,6 +255,12 @@ mod tests {
         assert_eq!(program("shell"), "fish");
         let texts: Vec<&str> = warnings.iter().map(|warning| warning.message.as_str()).collect();
         assert_eq!(texts.len(), 2, "{texts:?}");
+        let (path, why) = registry.broken("x").unwrap();
+        assert!(
+            path.ends_with("bad.yaml") && why.contains("nope") && registry.unknown("x").contains("is broken")
+        );
+        assert_eq!(registry.alike("gemini-cil"), Some("gemini-cli"));
+        assert_eq!(registry.alike("zzzzzz"), None);
         assert!(texts[0].contains("replaces instrument 'mine'") && texts[1].contains("nope"), "{texts:?}");
     }
 

@@ -138,19 +138,29 @@ impl Grounding {
 impl GroundingHook {
     fn decode(f: &mut Fields<'_>) -> Self {
         f.required("type").and_then(|at| at.one_of(&[("file_checksum", ())]));
-        Self {
-            name: f.nullable("name").and_then(|at| at.label()),
-            expected_checksums: f
-                .present("expected_checksums")
-                .and_then(|at| at.named(|_, at| at.text().map(str::to_owned)))
-                .unwrap_or_default(),
-            checksum_algorithm: f.word(
-                "checksum_algorithm",
-                &[("sha256", "sha256"), ("md5", "md5")],
-                "sha256",
-            ),
-        }
+        let name = f.nullable("name").and_then(|at| at.label());
+        let algorithm = f.word("checksum_algorithm", &[("sha256", "sha256"), ("md5", "md5")], "sha256");
+        let expected =
+            f.present("expected_checksums").and_then(|at| at.named(|_, at| checksum(at, algorithm)));
+        Self { name, expected_checksums: expected.unwrap_or_default(), checksum_algorithm: algorithm }
     }
+}
+
+/// Hexadecimal digits, as many as the algorithm has; a wrong one would let every sheet fail after its work is done.
+fn checksum(at: &At<'_>, algorithm: &str) -> Option<String> {
+    let text = at.text()?;
+    let (length, program) = if algorithm == "md5" { (32, "md5sum") } else { (64, "sha256sum") };
+    if text.len() != length || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        at.error_hint(
+            format!(
+                "a checksum of {algorithm} is {length} hexadecimal digits, not {} characters",
+                text.chars().count()
+            ),
+            format!("`{program} FILE` prints it; set `checksum_algorithm` when it is of another kind"),
+        );
+        return None;
+    }
+    Some(text.to_owned())
 }
 
 /// `checkpoints`: places where a person is asked.

@@ -10,6 +10,7 @@ mod after;
 mod cards;
 pub mod checks;
 mod control;
+pub mod danger;
 pub(crate) mod decode;
 pub(crate) mod document;
 pub mod expr;

@@ -5,8 +5,11 @@ use std::borrow::Cow;
 use minijinja::value::{Kwargs, Rest, StringInput, ValueKind};
 use minijinja::{Environment, Error, ErrorKind, State, Value};
 
-use super::json;
-use super::python;
+use super::{compare, json, percent, python, rewrite, views, words};
+
+/// Why nothing random is there.
+const RANDOM: &str = "nothing random is available in scores: a sheet that is repeated must get the same prompt; \
+    write the text, or choose by `sheet_num` or `instance`";
 
 /// Names of the filters that there are, for suggestions.
 pub(crate) const FILTERS: &[&str] = &[
@@ -22,8 +25,10 @@ pub(crate) const FILTERS: &[&str] = &[
     "dictsort",
     "e",
     "escape",
+    "filesizeformat",
     "first",
     "float",
+    "forceescape",
     "format",
     "groupby",
     "indent",
@@ -50,6 +55,7 @@ pub(crate) const FILTERS: &[&str] = &[
     "sort",
     "split",
     "string",
+    "striptags",
     "sum",
     "title",
     "tojson",
@@ -59,6 +65,8 @@ pub(crate) const FILTERS: &[&str] = &[
     "upper",
     "urlencode",
     "wordcount",
+    "wordwrap",
+    "xmlattr",
 ];
 /// Names of the tests that there are, for suggestions.
 pub(crate) const TESTS: &[&str] = &[
@@ -108,13 +116,19 @@ pub(super) fn register(env: &mut Environment<'_>) {
     env.add_filter("dictsort", dictsort);
     env.add_filter("escape", escape);
     env.add_filter("e", escape);
-    env.add_filter("urlencode", urlencode);
+    env.add_filter("forceescape", escape);
+    env.add_filter("format", percent::format);
+    env.add_filter(rewrite::PERCENT, percent::operator);
+    env.add_function(compare::NAME, compare::compare);
+    env.add_filter("random", |_: &Value| -> Result<Value, Error> { Err(invalid(RANDOM)) });
+    env.add_function("lipsum", |_: Rest<Value>| -> Result<Value, Error> { Err(invalid(RANDOM)) });
     env.add_filter("batch", batch);
     env.add_filter("slice", slice);
     env.add_test("iterable", is_iterable);
     env.add_test("sequence", is_sequence);
-    env.add_function("cycler", |items: Rest<Value>| minijinja_contrib::globals::cycler(items.to_vec()));
     env.add_function("joiner", minijinja_contrib::globals::joiner);
+    views::register(env);
+    words::register(env);
 }
 
 /// As in Jinja2, asking this of an undefined value fails.
@@ -136,7 +150,11 @@ fn is_sequence(state: &State, value: &Value) -> Result<bool, Error> {
 /// The five characters of HTML, spelled as in Jinja2.
 fn escape(state: &State, value: &Value) -> Result<String, Error> {
     StringInput::new(state, value)?;
-    let text = python::to_str(value);
+    Ok(escaped(&python::to_str(value)))
+}
+
+/// A text with the five characters of HTML escaped.
+pub(super) fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
@@ -148,21 +166,20 @@ fn escape(state: &State, value: &Value) -> Result<String, Error> {
             c => out.push(c),
         }
     }
-    Ok(out)
+    out
 }
 
-/// A text for an address: letters, digits and `-._~/` stay.
-fn urlencode(state: &State, value: &Value) -> Result<String, Error> {
-    StringInput::new(state, value)?;
+/// Every byte but letters, digits and those of `safe` as `%XX`.
+pub(super) fn percent_encoded(text: &str, safe: &str) -> String {
     let mut out = String::new();
-    for byte in python::to_str(value).bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || safe.as_bytes().contains(&byte) {
             out.push(char::from(byte));
         } else {
             out.push_str(&format!("%{byte:02X}"));
         }
     }
-    Ok(out)
+    out
 }
 
 /// `batch(linecount, fill_with=none)`.
@@ -200,7 +217,11 @@ fn invalid(message: impl Into<Cow<'static, str>>) -> Error {
 }
 
 /// A parameter given by position or by name.
-fn either<'a, T>(position: Option<T>, kwargs: &'a Kwargs, name: &'a str) -> Result<Option<T>, Error>
+pub(super) fn either<'a, T>(
+    position: Option<T>,
+    kwargs: &'a Kwargs,
+    name: &'a str,
+) -> Result<Option<T>, Error>
 where
     Option<T>: minijinja::value::ArgType<'a, Output = Option<T>>,
 {
@@ -365,6 +386,9 @@ fn dictsort(
     if !matches!(by.as_str(), "key" | "value") {
         return Err(invalid(format!("dictsort: `by` must be 'key' or 'value', not '{by}'")));
     }
+    if by == "key" {
+        compare::sortable("dictsort", &value.try_iter()?.collect::<Vec<_>>())?;
+    }
     let options = [
         ("case_sensitive", Value::from(case_sensitive)),
         ("by", Value::from(by)),
@@ -417,7 +441,7 @@ fn join(
 }
 
 /// `a.b.0` or a number.
-fn attribute_of(item: &Value, path: &Value) -> Result<Value, Error> {
+pub(super) fn attribute_of(item: &Value, path: &Value) -> Result<Value, Error> {
     let Some(text) = path.as_str() else { return item.get_item(path) };
     text.split('.').try_fold(item.clone(), |value, part| match part.parse::<usize>() {
         Ok(index) => value.get_item(&Value::from(index)),

@@ -3,10 +3,11 @@
 //! Most come with the engine's compatibility package; here are those that it lacks. Methods that would change a value
 //! are refused: values in templates are constant. Results are bounded as those of filters are.
 
-use minijinja::value::{Value, ValueKind, from_args};
+use minijinja::value::{Kwargs, Value, ValueKind, from_args};
 use minijinja::{Error, ErrorKind, State};
 
-use super::MAX_OUTPUT;
+use super::filters::either;
+use super::{MAX_OUTPUT, percent, python, views};
 
 /// What the engine asks when a value has no method of this name.
 pub(super) fn call(
@@ -18,12 +19,20 @@ pub(super) fn call(
     if matches!(name, "append" | "extend" | "insert" | "pop" | "update" | "remove" | "clear" | "setdefault") {
         let message = format!(
             "`.{name}()` would change a value, and values in templates are constant: \
-             write `{{% set x = x + [item] %}}`, in a loop with a `namespace`"
+             write `{{% set x = x + [item] %}}`; in a loop make `{{% set ns = namespace(x=[]) %}}` before it \
+             and write `{{% set ns.x = ns.x + [item] %}}`"
         );
         return Err(Error::new(ErrorKind::UnknownMethod, message));
     }
     let own = match value.kind() {
-        ValueKind::String => value.as_str().map_or(Ok(None), |text| of_text(text, name, args)),
+        ValueKind::String if name == "format" => {
+            percent::str_format(state, value.as_str().unwrap_or_default(), args).map(Some)
+        }
+        ValueKind::Map if matches!(name, "items" | "keys" | "values") => {
+            let found = minijinja_contrib::pycompat::unknown_method_callback(state, value, name, args)?;
+            views::of_mapping(name, found).map(Some)
+        }
+        ValueKind::String => value.as_str().map_or(Ok(None), |text| of_text(state, text, name, args)),
         ValueKind::Seq => of_list(value, name, args),
         ValueKind::Map if name == "copy" => from_args::<()>(args).map(|()| Some(value.clone())),
         _ => Ok(None),
@@ -34,7 +43,12 @@ pub(super) fn call(
     }
 }
 
-fn of_text(text: &str, name: &str, args: &[Value]) -> Result<Option<Value>, Error> {
+fn of_text(
+    state: &mut State<'_, '_>,
+    text: &str,
+    name: &str,
+    args: &[Value],
+) -> Result<Option<Value>, Error> {
     Ok(Some(match name {
         "swapcase" => {
             let () = from_args(args)?;
@@ -78,8 +92,29 @@ fn of_text(text: &str, name: &str, args: &[Value]) -> Result<Option<Value>, Erro
             let at = at.ok_or_else(|| invalid("substring not found"))?;
             text[..at].chars().count().into()
         }
-        "rsplit" => {
-            let (part, most): (Option<&str>, Option<i64>) = from_args(args)?;
+        "join" => {
+            let (items,): (Value,) = from_args(args)?;
+            if let Some((at, item)) = items.try_iter()?.enumerate().find(|(_, item)| item.as_str().is_none())
+            {
+                let message = format!(
+                    "join: item {at} is {}, not a text: write `list|join(...)`, or `|map('string')` before",
+                    python::to_repr(&item)
+                );
+                return Err(Error::new(ErrorKind::InvalidOperation, message));
+            }
+            return Ok(None);
+        }
+        "split" | "rsplit" => {
+            let (part, most, kwargs): (Option<&str>, Option<i64>, Kwargs) = from_args(args)?;
+            let part = either(part, &kwargs, "sep")?;
+            let most = either(most, &kwargs, "maxsplit")?;
+            kwargs.assert_all_used()?;
+            if name == "split" {
+                let args = [Value::from(part), Value::from(most.filter(|most| *most >= 0))];
+                let text = Value::from(text);
+                return minijinja_contrib::pycompat::unknown_method_callback(state, &text, name, &args)
+                    .map(Some);
+            }
             rsplit(text, part, most)?
         }
         "center" | "ljust" | "rjust" => {

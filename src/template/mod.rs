@@ -5,17 +5,22 @@
 //! Invariants: rendering is pure and bounded (work, output, recursion); an undefined name is an error with
 //! its name and line, never an empty text; what prints, prints as Python would.
 
+mod compare;
 mod filters;
 mod json;
 mod methods;
 mod nesting;
 mod object;
+mod percent;
 pub mod placeholders;
 pub mod prompt;
 mod python;
+mod rewrite;
 #[cfg(test)]
 mod tests;
 mod vars;
+mod views;
+mod words;
 
 use std::io;
 
@@ -143,7 +148,7 @@ fn prepared(template: &str) -> Result<String, RenderError> {
             let message = message.to_owned();
             Err(RenderError { message, line: Some(line) })
         }
-        None => Ok(text),
+        None => Ok(rewrite::operators(&text).unwrap_or(text)),
     }
 }
 
@@ -185,6 +190,9 @@ fn explain(error: &minijinja::Error) -> RenderError {
         }
         ErrorKind::OutOfFuel => format!("the template needs more than {MAX_STEPS} steps: is a loop too large?"),
         ErrorKind::SyntaxError => format!("template syntax error: {detail}"),
+        ErrorKind::InvalidOperation if detail.starts_with("tried to use % operator on unsupported types string") => {
+            format!("{detail}: fill a text in with `text|format(value)`")
+        }
         kind if detail.is_empty() => kind.to_string(),
         ErrorKind::UnknownFilter | ErrorKind::UnknownTest | ErrorKind::UnknownFunction | ErrorKind::InvalidOperation => {
             detail.to_owned()

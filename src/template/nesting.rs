@@ -52,6 +52,16 @@ pub(super) fn too_deep(text: &str) -> Option<(usize, bool)> {
 /// Every filter that a template names, whether it is reached or not, with its line.
 pub(super) fn filters(text: &str) -> Vec<(&str, usize)> {
     let mut found = Vec::new();
+    each_tag(text, |start, body| {
+        for (offset, name) in piped(body) {
+            found.push((name, 1 + text[..start + offset].matches('\n').count()));
+        }
+    });
+    found
+}
+
+/// Calls with every `{{ }}` and `{% %}`: where its text begins, and the text between the delimiters.
+pub(super) fn each_tag<'t>(text: &'t str, mut visit: impl FnMut(usize, &'t str)) {
     let mut at = 0;
     while let Some(next) = text[at..].find('{') {
         let start = at + next;
@@ -63,15 +73,12 @@ pub(super) fn filters(text: &str) -> Vec<(&str, usize)> {
             let (length, _) = tag(&rest[2..], rest.as_bytes()[1]);
             let body = &rest[2..2 + length];
             at = start + 2 + length;
-            for (offset, name) in piped(body) {
-                found.push((name, 1 + text[..start + 2 + offset].matches('\n').count()));
-            }
+            visit(start + 2, body);
             if rest.starts_with("{%") && matches!(block(body), Block::Raw) {
                 at = raw_end(text, at);
             }
         }
     }
-    found
 }
 
 /// Names behind `|` outside of strings, with where they stand.
@@ -168,7 +175,8 @@ fn starts_word(bytes: &[u8], at: usize) -> bool {
         .any(|word| bytes[at..].starts_with(word) && !inside(before) && !inside(bytes.get(at + word.len())))
 }
 
-fn string_end(bytes: &[u8], start: usize) -> usize {
+/// Where a string ends that begins here: its closing quote, or beyond the text.
+pub(super) fn string_end(bytes: &[u8], start: usize) -> usize {
     let mut at = start + 1;
     while at < bytes.len() && bytes[at] != bytes[start] {
         at += if bytes[at] == b'\\' { 2 } else { 1 };

@@ -127,7 +127,8 @@ fn value(item: &Item) -> Value {
     }
 }
 
-fn mapping(entries: Vec<(Value, Value)>) -> Value {
+/// A mapping that keeps the order of its entries.
+pub(super) fn mapping(entries: Vec<(Value, Value)>) -> Value {
     Value::from_object(Mapping::new(entries))
 }
 

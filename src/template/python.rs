@@ -47,9 +47,20 @@ pub(super) fn to_str(value: &Value) -> String {
     out
 }
 
+/// A value as Python's `repr` prints it.
+pub(super) fn to_repr(value: &Value) -> String {
+    let mut out = String::new();
+    // Writing to a string cannot fail.
+    _ = write_repr(&mut out, value, 0);
+    out
+}
+
 fn write_repr(out: &mut dyn Write, value: &Value, depth: usize) -> fmt::Result {
     if depth > MAX_DEPTH {
         return out.write_str("...");
+    }
+    if let Some(named) = value.downcast_object_ref::<super::views::Named>() {
+        return named.write(out, |out, items| write_items(out, items.iter().cloned(), depth).map(drop));
     }
     match value.kind() {
         ValueKind::Undefined => out.write_str("Undefined"),
@@ -88,18 +99,27 @@ fn write_map(out: &mut dyn Write, value: &Value, depth: usize) -> fmt::Result {
 fn write_list(out: &mut dyn Write, value: &Value, depth: usize) -> fmt::Result {
     let (open, close) = if value.is_tuple() { ('(', ')') } else { ('[', ']') };
     out.write_char(open)?;
+    let count = write_items(out, value.try_iter().map_err(|_| fmt::Error)?, depth)?;
+    if value.is_tuple() && count == 1 {
+        out.write_char(',')?;
+    }
+    out.write_char(close)
+}
+
+fn write_items(
+    out: &mut dyn Write,
+    items: impl Iterator<Item = Value>,
+    depth: usize,
+) -> Result<usize, fmt::Error> {
     let mut count = 0;
-    for item in value.try_iter().map_err(|_| fmt::Error)? {
+    for item in items {
         if count > 0 {
             out.write_str(", ")?;
         }
         count += 1;
         write_repr(out, &item, depth + 1)?;
     }
-    if value.is_tuple() && count == 1 {
-        out.write_char(',')?;
-    }
-    out.write_char(close)
+    Ok(count)
 }
 
 fn write_quoted(out: &mut dyn Write, text: &str) -> fmt::Result {

@@ -189,7 +189,7 @@ fn huge_files_are_not_read() {
 }
 
 #[test]
-fn commands() {
+fn case_20_21_commands() {
     let bench = Bench::new();
     bench.write("a b.txt", "x");
     let elsewhere = Rule { working_directory: Some("gone".to_owned()), ..shell_rule("true") };
@@ -276,7 +276,7 @@ fn what_cannot_be_checked_is_found_before_the_run() {
 }
 
 #[test]
-fn a_failed_stage_skips_the_later_ones() {
+fn case_23_a_failed_stage_skips_the_later_ones() {
     let bench = Bench::new();
     let staged = |stage: u8, command: &str| Rule { stage, ..shell_rule(command) };
     let rules = [staged(2, "true"), staged(1, "true"), staged(1, "false"), staged(7, "true")];

@@ -316,7 +316,7 @@ sleep 1000
 
 // Invariant I82
 #[test]
-fn a_command_says_that_a_sheet_is_not_needed() {
+fn case_27_a_command_says_that_a_sheet_is_not_needed() {
     let mut house = House::new("");
     house.agent("actor", "touch ran-$sheet\n", "");
     house.start();

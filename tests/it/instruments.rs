@@ -53,6 +53,10 @@ fn all_instruments_are_listed_with_their_source() {
     assert!(out.trim_end().lines().last().unwrap().starts_with("14 instruments configured ("), "{out}");
     assert!(text(&listed.stderr).contains("broken.yaml: profile skipped: "), "{}", text(&listed.stderr));
 
+    let broken = text(&mozart(&house, &["instruments", "check", "broken"]).stderr);
+    assert!(broken.contains("The profile of instrument 'broken' is broken: "), "{broken}");
+    assert!(broken.contains("instruments/broken.yaml, then check again"), "{broken}");
+
     let rows: Value =
         serde_json::from_slice(&mozart(&house, &["instruments", "list", "--json"]).stdout).unwrap();
     let mine = rows.as_array().unwrap().iter().find(|row| row["name"] == "mine").unwrap();
@@ -106,6 +110,8 @@ fn what_is_not_ready_says_why() {
         text(&unknown.stderr),
         "Error: Unknown instrument: 'nope'\nRun 'mozart instruments list' to see available instruments\n"
     );
+    let slip = mozart(&house, &["instruments", "check", "gemini-cil"]);
+    assert!(text(&slip.stderr).contains("Did you mean 'gemini-cli'?"), "{}", text(&slip.stderr));
     instrument(&house, "instruments", "sulks", "echo no >&2; exit 3");
     let probed = mozart(&house, &["instruments", "check", "sulks", "--probe"]);
     assert_eq!(probed.status.code(), Some(1));

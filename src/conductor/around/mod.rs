@@ -15,7 +15,6 @@
 
 mod chain;
 mod concert;
-mod danger;
 mod next_run;
 mod origin;
 mod program;

@@ -15,11 +15,11 @@ use crate::exec::HookResult;
 use crate::executor::{self, BoundEnd, BoundRun, BoundSpec, Control};
 use crate::ids::{JobId, Token};
 use crate::instrument::{environment, find_program};
+use crate::score::danger;
 use crate::template::{Vars, placeholders};
 use crate::util::{redact, text};
 use crate::validate;
 
-use super::danger;
 use super::origin::Place;
 
 /// How long the errand that starts a program stays with it.

@@ -105,6 +105,7 @@ const CHECKS: &[Check] = &[
     ("V217", templates::rendering),
     ("V218", shared::paths),
     ("V219", rules::sheets_without),
+    ("V220", places::dangerous),
     ("V222", keys::sheets_not_stages),
     ("V223", keys::out_of_range),
     ("V230", places::inert),
@@ -197,7 +198,7 @@ pub(crate) fn sheets(numbers: &[u32]) -> String {
 }
 
 /// The candidate that is most alike, when it is alike enough to be meant.
-fn alike<'c>(word: &str, candidates: impl Iterator<Item = &'c str>) -> Option<&'c str> {
+pub(crate) fn alike<'c>(word: &str, candidates: impl Iterator<Item = &'c str>) -> Option<&'c str> {
     let close = |candidate: &&str| {
         let longest = word.chars().count().max(candidate.chars().count());
         let distance = super::decode::distance(word, candidate);

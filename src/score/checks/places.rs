@@ -2,7 +2,7 @@
 
 use super::instruments::switched;
 use super::{Report, Subject};
-use crate::score::{InstrumentConfig, Issue, inert_keys};
+use crate::score::{HookAction, InstrumentConfig, Issue, danger, inert_keys};
 
 /// Keys whose values are paths.
 const PATH_KEYS: [&str; 16] = [
@@ -42,6 +42,36 @@ pub(super) fn left_to_fill_in(subject: &Subject<'_>, report: &mut Report) {
     });
     for issue in found {
         report.add(subject, issue);
+    }
+}
+
+/// V220: a command that can destroy the machine. The engine never runs one of a hook; one of a rule it would run.
+pub(super) fn dangerous(subject: &Subject<'_>, report: &mut Report) {
+    let hint = "write the directory that is meant, such as {workspace}/build";
+    for (list, hooks) in
+        [("on_success", &subject.score.on_success), ("on_failure", &subject.score.on_failure)]
+    {
+        for (index, hook) in hooks.iter().enumerate() {
+            let (HookAction::Command(command) | HookAction::Script(command)) = &hook.action else { continue };
+            if let Some(pattern) = danger::pattern(command) {
+                let path = format!("{list}.{index}.command");
+                let message = format!(
+                    "The command matches `{pattern}`, which can destroy the machine; it is never run"
+                );
+                report.add(subject, Issue::error("V220", &path, message).hint(hint));
+            }
+        }
+    }
+    let rules =
+        [("validations", &subject.score.validations), ("preconditions", &subject.score.preconditions)];
+    for (list, rules) in rules {
+        for (index, rule) in rules.iter().enumerate() {
+            if let Some(pattern) = rule.command.as_deref().and_then(danger::pattern) {
+                let path = format!("{list}.{index}.command");
+                let message = format!("The command matches `{pattern}`, which can destroy the machine");
+                report.add(subject, Issue::warning("V220", &path, message).hint(hint));
+            }
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod jinja;
+mod printed;
 mod scores;
 mod sha256;
 

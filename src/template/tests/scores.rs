@@ -9,7 +9,7 @@ use serde_yaml::Value;
 
 use super::*;
 
-fn item(value: &Value) -> Item {
+pub(super) fn item(value: &Value) -> Item {
     match value {
         Value::Null => Item::None,
         Value::Bool(flag) => Item::Bool(*flag),

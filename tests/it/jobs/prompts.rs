@@ -105,7 +105,7 @@ fn injected_files_come_in_their_places() {
 }
 
 #[test]
-fn a_script_of_a_hundred_kilobytes_reaches_the_shell_whole() {
+fn case_26_a_script_of_a_hundred_kilobytes_reaches_the_shell_whole() {
     let house = House::started("");
     let filler = "# a line of fifty characters, more or less, as text\n    ".repeat(2000);
     let text = format!(

@@ -60,7 +60,7 @@ fn mostly_done_work_is_completed_and_the_prompt_names_what_is_missing() {
 }
 
 #[test]
-fn a_sheet_that_never_succeeds_fails_after_its_retries_and_blocks_the_rest() {
+fn case_28_a_sheet_that_never_succeeds_fails_after_its_retries_and_blocks_the_rest() {
     let house = House::new("");
     house.agent("hopeless", "echo no hope >&2; exit 9\n", "");
     let mut house = house;

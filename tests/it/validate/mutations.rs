@@ -215,6 +215,72 @@ const IN_BATCH: &[(&str, &str)] = &[
     ("pause_between_sheets_seconds: 1", "pause_between_sheets_seconds: \"x"),
 ];
 
+/// A third score; here the code and words of message or hint are looked at, too.
+const SHIP: &str = r#"name: ship
+instrument: gemini-cli
+sheet:
+  size: 1
+  total_items: 2
+prompt:
+  variables:
+    limit: 5
+    port: Hull
+  template: "{% if limit > 3 %}{{ port|upper }}{% endif %} {{ '%s' % port }}"
+validations:
+  - {type: command_succeeds, command: "make check"}
+grounding:
+  enabled: true
+  hooks:
+    - type: file_checksum
+      expected_checksums: {a.txt: d41d8cd98f00b204e9800998ecf8427e}
+      checksum_algorithm: md5
+on_success:
+  - {type: run_command, command: "rm -rf {workspace}/build"}
+"#;
+
+/// What is replaced, by what, the code, and words of the message or of the hint.
+const IN_SHIP: &[(&str, &str, &str, &str)] = &[
+    ("limit: 5", "limit: \"5\"", "V217", "a text and a number"),
+    ("limit > 3", "limmit > 3", "V101", "Did you mean 'limit'"),
+    ("limit > 3", "port > 3", "V217", "|int"),
+    ("port|upper", "port|uper", "V217", "upper"),
+    ("'%s' % port", "'%d' % port", "V217", "a number is required"),
+    ("'%s' % port", "'%s %s' % port", "V217", "not enough arguments"),
+    ("'%s' % port", "[port]|random", "V217", "nothing random"),
+    ("'%s' % port", "[].append(port)", "V217", "namespace"),
+    ("make check", "rm -rf /", "V220", "{workspace}/build"),
+    ("rm -rf {workspace}/build", "rm -rf /", "V220", "never run"),
+    ("rm -rf {workspace}/build", "dd if=image of=/dev/sda", "V220", "never run"),
+    ("d41d8cd98f00b204e9800998ecf8427e", "d41d8cd98f00b204", "", "32 hexadecimal digits"),
+    ("d41d8cd98f00b204e9800998ecf8427e", "d41d8cd98f00b204e9800998ecf8427g", "", "md5sum FILE"),
+    ("gemini-cli", "gemini-cil", "V210", "gemini-cli"),
+    ("type: run_command", "type: run_comand", "", "run_command"),
+    ("run_command, command:", "run_command, comand:", "", "command"),
+    ("hooks:\n", "hook:\n", "", "hooks"),
+];
+
+#[test]
+fn a_mutation_has_its_code_and_its_advice() {
+    let dir = tempfile::tempdir().unwrap();
+    let before = issues(dir.path(), SHIP);
+    assert!(!before.iter().any(|issue| issue.is_error()), "{before:?}");
+    let mut wrong = Vec::new();
+    for (from, to, code, words) in IN_SHIP {
+        assert!(SHIP.contains(from), "{from} is not in the score");
+        let found = issues(dir.path(), &SHIP.replacen(from, to, 1));
+        let fits = |issue: &&Issue| {
+            let text = format!("{issue} {}", issue.hint.as_deref().unwrap_or_default());
+            (code.is_empty() || issue.code == *code) && text.contains(words) && issue.line.is_some()
+        };
+        if !found.iter().any(|issue| fits(&issue)) {
+            wrong.push(format!("{from:?} -> {to:?}: {found:#?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    let all = IN_REVIEW.len() + IN_BATCH.len() + IN_SHIP.len();
+    assert!(all >= 100, "{all} mutations");
+}
+
 fn issues(dir: &std::path::Path, text: &str) -> Vec<Issue> {
     let source = Source { text: text.to_owned(), base: dir.to_owned(), ..Source::default() };
     lint::check(&source, &Overrides::default(), &Registry::built_in()).issues

@@ -1,4 +1,5 @@
-//! Commands that a hook never runs, whatever its score says.
+//! Commands that a hook never runs, whatever its score says: the one place of the rule, for the check of a score
+//! and for the engine.
 //!
 //! A safety net for typing errors and for what an agent wrote into a score, not a sandbox: whoever
 //! wants to get around it can.
@@ -20,8 +21,9 @@ const PATTERNS: [(&str, &str); 6] = [
     ),
 ];
 
-/// The name of the pattern that a command matches.
-pub(super) fn pattern(command: &str) -> Option<&'static str> {
+/// The name of the pattern that a command matches; `None` for a command that may run.
+#[must_use]
+pub fn pattern(command: &str) -> Option<&'static str> {
     static COMPILED: OnceLock<Vec<Regex>> = OnceLock::new();
     let compiled = COMPILED.get_or_init(|| {
         let one = |(_, text): &(&str, &str)| Regex::new(text).expect("each pattern is tested");

@@ -1,0 +1,288 @@
+//! Sequences that print by a name of their own: `range(0, 3)`, `dict_items([...])`, the pairs of `groupby`; and `cycler`.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use minijinja::value::{Enumerator, Kwargs, Object, ObjectRepr, Rest, Value, from_args};
+use minijinja::{Environment, Error, ErrorKind, State};
+
+use super::filters::either;
+use super::{compare, object};
+
+/// Most numbers of one `range`.
+const MAX_RANGE: u64 = 100_000;
+
+/// Registers them in an environment.
+pub(super) fn register(env: &mut Environment<'_>) {
+    env.add_function("range", range);
+    env.add_function("dict", dict);
+    env.add_function("cycler", |items: Rest<Value>| match items.is_empty() {
+        true => Err(invalid("cycler: no items given".to_owned())),
+        false => Ok(Value::from_object(Cycler { items: items.to_vec(), at: AtomicUsize::new(0) })),
+    });
+    env.add_filter("groupby", groupby);
+    env.add_filter("sort", sort);
+    env.add_filter("unique", unique);
+    env.add_filter(
+        "min",
+        |state: &State, value: Value, case: Option<bool>, attribute: Option<Value>, kwargs: Kwargs| {
+            let options =
+                options(&[("case_sensitive", case.map(Value::from)), ("attribute", attribute)], &kwargs)?;
+            ordered("min", &value, &options)?;
+            minijinja::filters::min(state, value, options)
+        },
+    );
+    env.add_filter(
+        "max",
+        |state: &State, value: Value, case: Option<bool>, attribute: Option<Value>, kwargs: Kwargs| {
+            let options =
+                options(&[("case_sensitive", case.map(Value::from)), ("attribute", attribute)], &kwargs)?;
+            ordered("max", &value, &options)?;
+            minijinja::filters::max(state, value, options)
+        },
+    );
+}
+
+/// A sequence that prints by a name of its own.
+#[derive(Debug)]
+pub(super) struct Named {
+    items: Vec<Value>,
+    print: Print,
+}
+
+#[derive(Debug)]
+enum Print {
+    /// `range(0, 3)`.
+    Range { from: i64, to: i64, step: i64 },
+    /// `dict_items([...])`.
+    View(&'static str),
+    /// `('key', [...])`.
+    Pair,
+}
+
+impl Object for Named {
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        ObjectRepr::Seq
+    }
+
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        let at = match (key.as_str(), &self.print) {
+            (Some("grouper"), Print::Pair) => 0,
+            (Some("list"), Print::Pair) => 1,
+            _ => key.as_usize()?,
+        };
+        self.items.get(at).cloned()
+    }
+
+    fn enumerate(self: &Arc<Self>) -> Enumerator {
+        Enumerator::Seq(self.items.len())
+    }
+}
+
+impl Named {
+    /// What stands before and behind the items, or the whole text.
+    pub(super) fn write(
+        &self,
+        out: &mut dyn fmt::Write,
+        mut items: impl FnMut(&mut dyn fmt::Write, &[Value]) -> fmt::Result,
+    ) -> fmt::Result {
+        match &self.print {
+            Print::Range { from, to, step: 1 } => write!(out, "range({from}, {to})"),
+            Print::Range { from, to, step } => write!(out, "range({from}, {to}, {step})"),
+            Print::View(name) => {
+                write!(out, "{name}([")?;
+                items(out, &self.items)?;
+                out.write_str("])")
+            }
+            Print::Pair => {
+                out.write_char('(')?;
+                items(out, &self.items)?;
+                out.write_char(')')
+            }
+        }
+    }
+}
+
+/// What a method of a mapping gives: `items`, `keys`, `values`.
+pub(super) fn of_mapping(method: &str, found: Value) -> Result<Value, Error> {
+    let name = match method {
+        "items" => "dict_items",
+        "keys" => "dict_keys",
+        _ => "dict_values",
+    };
+    let items = found.try_iter()?.collect();
+    Ok(Value::from_object(Named { items, print: Print::View(name) }))
+}
+
+/// `range(to)`, `range(from, to, step=1)`.
+fn range(first: i64, to: Option<i64>, step: Option<i64>) -> Result<Value, Error> {
+    let (from, to) = to.map_or((0, first), |to| (first, to));
+    let step = step.unwrap_or(1);
+    let (low, high) = if step > 0 { (from, to) } else { (to, from) };
+    let width = step.unsigned_abs();
+    if width == 0 {
+        return Err(invalid("range: the step must not be 0".to_owned()));
+    }
+    let count = if low < high { high.abs_diff(low).div_ceil(width) } else { 0 };
+    if count > MAX_RANGE {
+        return Err(invalid(format!("range has too many elements: {count}; at most {MAX_RANGE}")));
+    }
+    let items = std::iter::successors(Some(from), |at| at.checked_add(step));
+    let items = items.take(usize::try_from(count).unwrap_or(0)).map(Value::from).collect();
+    Ok(Value::from_object(Named { items, print: Print::Range { from, to, step } }))
+}
+
+/// `dict(mapping_or_pairs, **more)`.
+fn dict(value: Option<Value>, more: Kwargs) -> Result<Value, Error> {
+    let mut entries: Vec<(Value, Value)> = Vec::new();
+    let mut set = |key: Value, value: Value| match entries.iter_mut().find(|(known, _)| *known == key) {
+        Some(entry) => entry.1 = value,
+        None => entries.push((key, value)),
+    };
+    if let Some(value) = value {
+        let mapping = value.kind() == minijinja::value::ValueKind::Map;
+        for item in value.try_iter()? {
+            if mapping {
+                set(item.clone(), value.get_item(&item)?);
+            } else {
+                set(item.get_item_by_index(0)?, item.get_item_by_index(1)?);
+            }
+        }
+    }
+    for name in more.args() {
+        set(Value::from(name), more.get(name)?);
+    }
+    Ok(object::mapping(entries))
+}
+
+/// `groupby(attribute, default=none, case_sensitive=false)`.
+fn groupby(
+    value: Value,
+    attribute: Option<Value>,
+    default: Option<Value>,
+    kwargs: Kwargs,
+) -> Result<Value, Error> {
+    let attribute = either(attribute, &kwargs, "attribute")?;
+    let default = either(default, &kwargs, "default")?;
+    let case: Option<bool> = kwargs.get("case_sensitive")?;
+    kwargs.assert_all_used()?;
+    let attribute = attribute.ok_or_else(|| invalid("groupby: by which attribute?".to_owned()))?;
+    let attribute = super::python::to_str(&attribute);
+    let more = [("default", default), ("case_sensitive", case.map(Value::from))];
+    let more = more.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
+    let groups = minijinja::filters::groupby(value, Some(&attribute), more)?;
+    let pair = |group: Value| {
+        let key = group.get_item_by_index(0)?;
+        if key.is_undefined() {
+            return Err(Error::new(
+                ErrorKind::UndefinedError,
+                format!("groupby: an item has no `{attribute}`"),
+            ));
+        }
+        Ok(Value::from_object(Named { items: vec![key, group.get_item_by_index(1)?], print: Print::Pair }))
+    };
+    groups.try_iter()?.map(pair).collect::<Result<Vec<_>, Error>>().map(Value::from)
+}
+
+/// `sort(reverse=false, case_sensitive=false, attribute=none)`.
+fn sort(state: &State, value: Value, args: Rest<Value>, kwargs: Kwargs) -> Result<Value, Error> {
+    if args.len() > 3 {
+        return Err(Error::new(ErrorKind::TooManyArguments, "sort takes at most three arguments"));
+    }
+    let given = |at: usize| args.get(at).cloned();
+    let options =
+        options(&[("reverse", given(0)), ("case_sensitive", given(1)), ("attribute", given(2))], &kwargs)?;
+    ordered("sort", &value, &options)?;
+    minijinja::filters::sort(state, value, options)
+}
+
+/// `unique(case_sensitive=false, attribute=none)`.
+fn unique(
+    state: &State,
+    value: Value,
+    case: Option<Value>,
+    attribute: Option<Value>,
+    kwargs: Kwargs,
+) -> Result<Value, Error> {
+    let options = options(&[("case_sensitive", case), ("attribute", attribute)], &kwargs)?;
+    minijinja::filters::unique(state, value, options)
+}
+
+/// Options given by position or by name, all as names.
+fn options(known: &[(&'static str, Option<Value>)], kwargs: &Kwargs) -> Result<Kwargs, Error> {
+    let mut all: Vec<(&'static str, Value)> = Vec::new();
+    for (name, position) in known {
+        if let Some(value) = either(position.clone(), kwargs, name)? {
+            all.push((name, value));
+        }
+    }
+    kwargs.assert_all_used()?;
+    Ok(all.into_iter().collect())
+}
+
+/// What has no order fails, as in Python; by the attribute when there is one.
+fn ordered(what: &str, value: &Value, options: &Kwargs) -> Result<(), Error> {
+    let attribute: Option<Value> = options.get("attribute")?;
+    // Sequences only: to look at an iterator would use it up.
+    if value.kind() != minijinja::value::ValueKind::Seq {
+        return Ok(());
+    }
+    let items: Vec<Value> = value.try_iter()?.collect();
+    let Some(attribute) = attribute.filter(|attribute| !attribute.is_none()) else {
+        return compare::sortable(what, &items);
+    };
+    let paths = super::python::to_str(&attribute);
+    for path in paths.split(',') {
+        let path = Value::from(path.trim());
+        let keys: Vec<Value> =
+            items.iter().map(|item| super::filters::attribute_of(item, &path)).collect::<Result<_, _>>()?;
+        if keys.iter().any(Value::is_undefined) {
+            return Err(Error::new(ErrorKind::UndefinedError, format!("{what}: an item has no `{path}`")));
+        }
+        compare::sortable(what, &keys)?;
+    }
+    Ok(())
+}
+
+/// `cycler(...)`: `.next()`, `.current`, `.reset()`.
+#[derive(Debug)]
+struct Cycler {
+    items: Vec<Value>,
+    at: AtomicUsize,
+}
+
+impl Object for Cycler {
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        ObjectRepr::Plain
+    }
+
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        (key.as_str() == Some("current")).then(|| self.items[self.at.load(Ordering::Relaxed)].clone())
+    }
+
+    fn call_method(
+        self: &Arc<Self>,
+        _: &mut State<'_, '_>,
+        method: &str,
+        args: &[Value],
+    ) -> Result<Value, Error> {
+        let () = from_args(args)?;
+        match method {
+            "next" => {
+                let at = self.at.load(Ordering::Relaxed);
+                self.at.store((at + 1) % self.items.len(), Ordering::Relaxed);
+                Ok(self.items[at].clone())
+            }
+            "reset" => {
+                self.at.store(0, Ordering::Relaxed);
+                Ok(Value::from(()))
+            }
+            _ => Err(Error::new(ErrorKind::UnknownMethod, format!("a cycler has no method named {method}"))),
+        }
+    }
+}
+
+fn invalid(message: String) -> Error {
+    Error::new(ErrorKind::InvalidOperation, message)
+}

@@ -1,0 +1,316 @@
+//! Filters over whole texts: `wordwrap`, `striptags`, `filesizeformat`, `xmlattr`, `pprint`, and `urlencode` of pairs.
+
+use minijinja::value::{Kwargs, Rest, StringInput, Value, ValueKind};
+use minijinja::{Environment, Error, ErrorKind, State};
+
+use super::filters::{either, escaped, percent_encoded};
+use super::{object, python};
+
+/// Registers them in an environment.
+pub(super) fn register(env: &mut Environment<'_>) {
+    env.add_filter("wordwrap", wordwrap);
+    env.add_filter("striptags", striptags);
+    env.add_filter("filesizeformat", filesizeformat);
+    env.add_filter("xmlattr", xmlattr);
+    env.add_filter("pprint", pprint);
+    env.add_filter("urlencode", urlencode);
+}
+
+/// `wordwrap(width=79, break_long_words=true, wrapstring="\n", break_on_hyphens=true)`.
+fn wordwrap(text: StringInput<'_>, args: Rest<Value>, kwargs: Kwargs) -> Result<String, Error> {
+    if args.len() > 4 {
+        return Err(Error::new(ErrorKind::TooManyArguments, "wordwrap takes at most four arguments"));
+    }
+    let given = |at: usize, name: &str| {
+        let value: Option<Value> = either(args.get(at).cloned(), &kwargs, name)?;
+        Ok::<_, Error>(value.filter(|value| !value.is_none()))
+    };
+    let width = given(0, "width")?.map_or(Ok(79), usize::try_from)?;
+    let long = given(1, "break_long_words")?.is_none_or(|flag| flag.is_true());
+    let between = given(2, "wrapstring")?.map_or_else(|| "\n".to_owned(), |text| python::to_str(&text));
+    let hyphens = given(3, "break_on_hyphens")?.is_none_or(|flag| flag.is_true());
+    kwargs.assert_all_used()?;
+    if width == 0 {
+        return Err(invalid("wordwrap: the width must be at least 1"));
+    }
+    let lines = text.as_str().lines().map(|line| wrapped(line, width, long, hyphens).join(&between));
+    Ok(lines.collect::<Vec<_>>().join(&between))
+}
+
+fn wrapped(line: &str, width: usize, long: bool, hyphens: bool) -> Vec<String> {
+    let blank = |text: &str| text.trim().is_empty();
+    let mut chunks = chunks(line, hyphens);
+    chunks.reverse();
+    let mut lines: Vec<String> = Vec::new();
+    while !chunks.is_empty() {
+        if !lines.is_empty() && chunks.last().is_some_and(|chunk| blank(chunk)) {
+            chunks.pop();
+        }
+        let (mut current, mut used): (Vec<String>, usize) = (Vec::new(), 0);
+        while let Some(chunk) = chunks.pop() {
+            let length = chunk.chars().count();
+            if used + length <= width {
+                used += length;
+                current.push(chunk);
+                continue;
+            }
+            chunks.push(chunk);
+            break;
+        }
+        if let Some(chunk) = chunks.pop_if(|chunk| chunk.chars().count() > width) {
+            let space = width - used;
+            if long {
+                let head: String = chunk.chars().take(space).collect();
+                let at_hyphen = head.rfind('-').filter(|at| hyphens && head[..*at].contains(|c| c != '-'));
+                let end = at_hyphen.map_or(head.len(), |at| at + 1);
+                current.push(chunk[..end].to_owned());
+                chunks.push(chunk[end..].to_owned());
+            } else if current.is_empty() {
+                current.push(chunk);
+            } else {
+                chunks.push(chunk);
+            }
+        }
+        _ = current.pop_if(|last| blank(last));
+        if !current.is_empty() {
+            lines.push(current.concat());
+        }
+    }
+    lines
+}
+
+/// Words, the spaces between them, and the parts of words with hyphens.
+fn chunks(line: &str, hyphens: bool) -> Vec<String> {
+    let space = |c: char| matches!(c, '\t' | '\n' | '\x0b' | '\x0c' | '\r' | ' ');
+    let letter = |c: Option<&char>| c.is_some_and(|c| (c.is_alphanumeric() || *c == '_') && !c.is_numeric());
+    let word = |c: Option<&char>| c.is_some_and(|c| c.is_alphanumeric() || *c == '_');
+    let mark = |c: &char| word(Some(c)) || "!\"'&.,?".contains(*c);
+    let chars: Vec<char> = line.chars().collect();
+    let mut found = Vec::new();
+    let mut at = 0;
+    while at < chars.len() {
+        let from = at;
+        if space(chars[at]) {
+            while at < chars.len() && space(chars[at]) {
+                at += 1;
+            }
+        } else {
+            // A dash of two or more between words stands alone.
+            let dashes = chars[at..].iter().take_while(|c| **c == '-').count();
+            let dash = |at: usize| {
+                let count = chars[at..].iter().take_while(|c| **c == '-').count();
+                count >= 2 && at > 0 && mark(&chars[at - 1]) && word(chars.get(at + count))
+            };
+            if hyphens && dash(at) {
+                at += dashes;
+            } else {
+                at += 1;
+                while at < chars.len() && !space(chars[at]) {
+                    let behind = |n: usize| at.checked_sub(n).and_then(|at| chars.get(at));
+                    let after_hyphen = chars[at - 1] == '-'
+                        && at - 1 > from
+                        && letter(behind(2))
+                        && (letter(behind(3)) || (behind(3) == Some(&'-') && letter(behind(4))))
+                        && letter(chars.get(at))
+                        && (letter(chars.get(at + 1))
+                            || (chars.get(at + 1) == Some(&'-') && letter(chars.get(at + 2))));
+                    if hyphens && (after_hyphen || dash(at)) {
+                        break;
+                    }
+                    at += 1;
+                }
+            }
+        }
+        found.push(chars[from..at].iter().collect());
+    }
+    found
+}
+
+/// Without comments and tags, white space put together, the usual entities written out.
+fn striptags(text: StringInput<'_>) -> String {
+    let mut text = text.as_str().to_owned();
+    for (open, close) in [("<!--", "-->"), ("<", ">")] {
+        while let Some(start) = text.find(open) {
+            let Some(length) = text[start..].find(close) else { break };
+            text.replace_range(start..start + length + close.len(), "");
+        }
+    }
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text.as_str();
+    while let Some(at) = rest.find('&') {
+        out.push_str(&rest[..at]);
+        rest = &rest[at..];
+        let named =
+            rest.find(';').filter(|end| *end < 12).and_then(|end| Some((entity(&rest[1..end])?, end + 1)));
+        let (c, length) = named.unwrap_or(('&', 1));
+        out.push(c);
+        rest = &rest[length..];
+    }
+    out.push_str(rest);
+    out
+}
+
+fn entity(name: &str) -> Option<char> {
+    Some(match name {
+        "amp" => '&',
+        "lt" => '<',
+        "gt" => '>',
+        "quot" => '"',
+        "apos" => '\'',
+        "nbsp" => '\u{a0}',
+        "copy" => '©',
+        "hellip" => '…',
+        "mdash" => '—',
+        "ndash" => '–',
+        _ => {
+            let number = name.strip_prefix('#')?;
+            let code = match number.strip_prefix(['x', 'X']) {
+                Some(hex) => u32::from_str_radix(hex, 16).ok()?,
+                None => number.parse().ok()?,
+            };
+            char::from_u32(code)?
+        }
+    })
+}
+
+/// `filesizeformat(binary=false)`.
+fn filesizeformat(value: &Value, binary: Option<bool>, kwargs: Kwargs) -> Result<String, Error> {
+    let binary = either(binary, &kwargs, "binary")?.unwrap_or(false);
+    kwargs.assert_all_used()?;
+    let bytes = match value.as_str() {
+        Some(text) => text.trim().parse().map_err(|_| invalid("filesizeformat: this is no number"))?,
+        None => f64::try_from(value.clone())?,
+    };
+    let (base, units) = if binary {
+        (1024.0, ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB", "ZiB", "YiB"])
+    } else {
+        (1000.0, ["kB", "MB", "GB", "TB", "PB", "EB", "ZB", "YB"])
+    };
+    if bytes == 1.0 {
+        return Ok("1 Byte".to_owned());
+    }
+    if bytes < base {
+        return Ok(format!("{} Bytes", bytes.trunc()));
+    }
+    let mut size: f64 = base;
+    for unit in &units[..7] {
+        if bytes < size * base {
+            return Ok(format!("{:.1} {unit}", bytes / size));
+        }
+        size *= base;
+    }
+    Ok(format!("{:.1} {}", bytes / size, units[7]))
+}
+
+/// `xmlattr(autospace=true)`: `key="value"` for every value that is there.
+fn xmlattr(value: &Value, autospace: Option<bool>, kwargs: Kwargs) -> Result<String, Error> {
+    let autospace = either(autospace, &kwargs, "autospace")?.unwrap_or(true);
+    kwargs.assert_all_used()?;
+    let mut parts = Vec::new();
+    for key in value.try_iter()? {
+        let item = value.get_item(&key)?;
+        if item.is_none() || item.is_undefined() {
+            continue;
+        }
+        let key = python::to_str(&key);
+        if key.contains(|c: char| c.is_whitespace() || "/>=".contains(c)) {
+            return Err(invalid("xmlattr: a key may not hold white space, `/`, `>` or `=`"));
+        }
+        parts.push(format!("{}=\"{}\"", escaped(&key), escaped(&python::to_str(&item))));
+    }
+    let text = parts.join(" ");
+    Ok(if autospace && !text.is_empty() { format!(" {text}") } else { text })
+}
+
+/// A text for an address; of a mapping or of pairs `key=value&key=value`.
+fn urlencode(state: &State, value: &Value) -> Result<String, Error> {
+    StringInput::new(state, value)?;
+    let query = |value: &Value| percent_encoded(&python::to_str(value), "-._~").replace("%20", "+");
+    let pairs: Vec<(Value, Value)> = match value.kind() {
+        ValueKind::Map => {
+            let keys: Vec<Value> = value.try_iter()?.collect();
+            keys.into_iter()
+                .map(|key| Ok((key.clone(), value.get_item(&key)?)))
+                .collect::<Result<_, Error>>()?
+        }
+        ValueKind::Seq | ValueKind::Iterable => {
+            let pair = |item: Value| Ok((item.get_item_by_index(0)?, item.get_item_by_index(1)?));
+            value.try_iter()?.map(pair).collect::<Result<_, Error>>()?
+        }
+        _ => return Ok(percent_encoded(&python::to_str(value), "-._~/")),
+    };
+    let parts: Vec<String> =
+        pairs.iter().map(|(key, value)| format!("{}={}", query(key), query(value))).collect();
+    Ok(parts.join("&"))
+}
+
+/// As Python's `pprint` prints it at 80 columns: keys sorted, one item for each line where a line is too short.
+fn pprint(value: &Value) -> String {
+    let mut out = String::new();
+    pretty(&mut out, &sorted(value, 0), 0, 0, 0);
+    out
+}
+
+/// Deeper things are printed on one line.
+const MAX_DEPTH: usize = 30;
+
+fn sorted(value: &Value, depth: usize) -> Value {
+    let Ok(items) = value.try_iter() else { return value.clone() };
+    if depth > MAX_DEPTH {
+        return value.clone();
+    }
+    match value.kind() {
+        ValueKind::Map => {
+            let mut keys: Vec<Value> = items.collect();
+            keys.sort();
+            let entry = |key: Value| {
+                let item = value.get_item(&key).unwrap_or_default();
+                (key, sorted(&item, depth + 1))
+            };
+            object::mapping(keys.into_iter().map(entry).collect())
+        }
+        ValueKind::Seq if !value.is_tuple() => items.map(|item| sorted(&item, depth + 1)).collect(),
+        _ => value.clone(),
+    }
+}
+
+fn pretty(out: &mut String, value: &Value, indent: usize, allowance: usize, depth: usize) {
+    let flat = python::to_repr(value);
+    let fits = flat.chars().count() + indent + allowance <= 80;
+    let kind = value.kind();
+    if fits || depth > MAX_DEPTH || !matches!(kind, ValueKind::Map | ValueKind::Seq) {
+        out.push_str(&flat);
+        return;
+    }
+    let items: Vec<Value> = value.try_iter().map(Iterator::collect).unwrap_or_default();
+    let (open, close) = match kind {
+        ValueKind::Map => ("{", "}"),
+        _ if value.is_tuple() && items.len() == 1 => ("(", ",)"),
+        _ if value.is_tuple() => ("(", ")"),
+        _ => ("[", "]"),
+    };
+    out.push_str(open);
+    let inner = indent + 1;
+    for (position, item) in items.iter().enumerate() {
+        if position > 0 {
+            out.push_str(",\n");
+            out.push_str(&" ".repeat(inner));
+        }
+        let rest = if position + 1 == items.len() { allowance + close.len() } else { 1 };
+        if kind == ValueKind::Map {
+            let key = python::to_repr(item);
+            out.push_str(&key);
+            out.push_str(": ");
+            let value = value.get_item(item).unwrap_or_default();
+            pretty(out, &value, inner + key.chars().count() + 2, rest, depth + 1);
+        } else {
+            pretty(out, item, inner, rest, depth + 1);
+        }
+    }
+    out.push_str(close);
+}
+
+fn invalid(message: &'static str) -> Error {
+    Error::new(ErrorKind::InvalidOperation, message)
+}
