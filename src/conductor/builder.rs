@@ -276,13 +276,13 @@ impl Builder {
             vital: Arc::clone(&vital),
             sheets,
             side,
-            net,
+            net: net.clone(),
             requests: requests.clone(),
             store,
             state_dir: state_dir.clone(),
             config: Arc::clone(&config),
         };
-        let mut instruments = Instruments::new(instruments_home);
+        let mut instruments = Instruments::new(instruments_home.clone());
         core.recover(now, stored, &mut instruments);
         // Nobody is answered before what was found can be seen; requests wait in their queue.
         let request_lane = Lane::over(
