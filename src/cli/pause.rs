@@ -80,8 +80,8 @@ fn all(cx: &Context, options: &Options) -> Done {
 
 fn pause(cx: &Context, options: &Options, id: &str) -> Result<Value, Stop> {
     job::check_id(id)?;
-    // The stream is opened first, so that the moment of the pause cannot be missed.
-    let watch = if options.wait { Some(Watch::open(cx, id)?) } else { None };
+    // From 0: what happens before the conductor has taken the stream up is repeated, not missed.
+    let watch = if options.wait { Some(Watch::open_from(cx, id, Some(0))?) } else { None };
     let mut rpc = Rpc::connect(cx)?;
     let answer = rpc.call("job.pause", json!({"job_id": id}))?;
     if answer["paused"] != json!(true) {

@@ -155,7 +155,8 @@ fn apply(cx: &Context, rpc: &mut Rpc, options: &Options, shown: &Value, failed: 
 /// Waits until the checks are over. Events say when to look; the status says what is true.
 fn settled(cx: &Context, rpc: &mut Rpc, id: &str, timeout: Duration) -> Result<Value, Stop> {
     let until = Instant::now() + timeout;
-    let mut watch = Watch::open(cx, id)?;
+    // From 0: what happens before the conductor has taken the stream up is repeated, not missed.
+    let mut watch = Watch::open_from(cx, id, Some(0))?;
     loop {
         let status = rpc.job(id)?;
         let word = Doc(&status).text("status");

@@ -237,14 +237,6 @@ impl Builder {
             net: net.clone(),
             vital: Arc::clone(&vital),
         };
-        let request_lane = Lane::over(
-            "request",
-            config.workers.requests as usize,
-            stack,
-            (requests.clone(), request_queue),
-            desk,
-            |desk: &mut Desk, job| desk.serve(job),
-        )?;
 
         let mut core = Core {
             clock,
@@ -281,14 +273,23 @@ impl Builder {
             vital: Arc::clone(&vital),
             sheets,
             side,
-            net,
+            net: net.clone(),
             requests: requests.clone(),
             store,
             state_dir: state_dir.clone(),
             config: Arc::clone(&config),
         };
-        let mut instruments = Instruments::new(instruments_home);
+        let mut instruments = Instruments::new(instruments_home.clone());
         core.recover(now, stored, &mut instruments);
+        // Nobody is answered before what was found can be seen; requests wait in their queue.
+        let request_lane = Lane::over(
+            "request",
+            config.workers.requests as usize,
+            stack,
+            (requests.clone(), request_queue),
+            desk,
+            |desk: &mut Desk, job| desk.serve(job),
+        )?;
         let inlets = Inlets { events: event_inlet, pressure: pressure_inlet, net: net_inlet };
         let (finishing, finished) = bounded::<()>(0);
         let thread = std::thread::Builder::new()
