@@ -105,6 +105,7 @@ impl Deadline {
 mod tests {
     use super::*;
 
+    // Invariant I79
     #[test]
     fn a_clock_jump_never_stretches_a_stored_wait() {
         let minute = Duration::from_secs(60);

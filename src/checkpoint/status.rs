@@ -330,7 +330,7 @@ fn history_json(sheet: &Sheet) -> Value {
     let errors = ledger.errors.iter().map(|entry| {
         json!({
             "timestamp": entry.at.to_string(),
-            "error_type": error_type(entry.error.code),
+            "error_type": entry.error.code.kind(),
             "error_code": entry.error.code,
             "error_message": entry.error.message,
             "attempt_number": entry.attempt_count,
@@ -476,7 +476,11 @@ const fn skip_reason(state: &SheetState) -> Option<SkipReason> {
 fn display(sheet: &Sheet, now: Now) -> Option<String> {
     let left = |until: crate::time::Deadline| {
         let seconds = until.wall.since(now.wall).as_secs();
-        if seconds < 60 { format!("{seconds}s") } else { format!("{}m", seconds.div_ceil(60)) }
+        match seconds {
+            0..60 => format!("{seconds}s"),
+            60..7200 => format!("{}m", seconds.div_ceil(60)),
+            _ => format!("{}h {}m", seconds / 3600, seconds % 3600 / 60),
+        }
     };
     match &sheet.state {
         SheetState::Waiting { until } => Some(format!("rate limited, clears in {}", left(*until))),
@@ -535,15 +539,6 @@ fn category(code: ErrorCode) -> &'static str {
         Some(b'7') => "hook",
         Some(b'9') => "transient",
         _ => "unknown",
-    }
-}
-
-/// The three words that old clients know.
-fn error_type(code: ErrorCode) -> &'static str {
-    match category(code) {
-        "rate_limit" => "rate_limit",
-        "configuration" | "preflight" | "hook" => "permanent",
-        _ => "transient",
     }
 }
 

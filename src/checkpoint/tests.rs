@@ -134,6 +134,7 @@ fn what_an_older_writer_left_out_is_filled_in() {
     assert_eq!((running.ledger.started, running.ledger.completed), (Some(Wall(0)), None));
 }
 
+// Invariant I64
 #[test]
 fn what_is_not_understood_is_refused() {
     for (text, expected) in [

@@ -72,7 +72,10 @@ fn by_phrase(text: &Statement, said: &str) -> Option<Finding> {
     let cause = words::CAUSES.iter().find_map(|cause| {
         // A line that speaks of a limit may name the account that is limited.
         let holds = |line: &str| (cause.matches)(line) && !(cause.weak && words::speaks_of_limit(line));
-        text.said_where(holds).map(|found| (cause, found))
+        // Who prints nothing but that it is not logged in has been refused, wherever it prints it.
+        let plain = text.curt && cause.code == ErrorCode::E502 && !cause.weak;
+        let found = text.said_where(holds).or_else(|| plain.then(|| text.shown_where(holds)).flatten());
+        found.map(|found| (cause, found))
     });
     let (cause, (stream, line)) = cause?;
     let message = if cause.code == ErrorCode::E502 { line.clone() } else { said.to_owned() };

@@ -291,6 +291,7 @@ mod tests {
     }
 
     proptest! {
+        // Invariant I45
         #[test]
         fn parsing_is_total(text in r"((?i)retry.after|resets? (at|in)|wait|[0-9]{1,12}|:|am|pm| |h|m|days|\(|/|[A-Z][a-z]+|-|\|){0,20}") {
             if let Some(wait) = parse(&text, &now()) {

@@ -43,6 +43,11 @@ impl Statement {
         Some(("stdout", line_at(&self.shown, at)))
     }
 
+    /// The first of the last lines of plain output that `holds` is true of.
+    pub(super) fn shown_where(&self, holds: impl Fn(&str) -> bool) -> Option<(&'static str, String)> {
+        self.shown.lines().find(|line| holds(line)).map(|line| ("stdout", line.trim().to_owned()))
+    }
+
     /// Where the first line of `said` is found that `holds` is true of.
     pub(super) fn said_where(&self, holds: impl Fn(&str) -> bool) -> Option<(&'static str, String)> {
         let mut at = 0;

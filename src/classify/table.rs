@@ -97,6 +97,16 @@ pub struct Meaning {
 }
 
 impl ErrorCode {
+    /// `rate_limit`; else `transient` for what may be tried again, `permanent` for what may not.
+    #[must_use]
+    pub fn kind(self) -> &'static str {
+        match self.meaning() {
+            _ if self.is_rate_limit() => "rate_limit",
+            meaning if meaning.retriable => "transient",
+            _ => "permanent",
+        }
+    }
+
     /// Every code, in order.
     pub const ALL: [Self; 43] = {
         use ErrorCode::*;

@@ -55,6 +55,7 @@ fn check(end: &str, stdout: &str, stderr: &str, expected: &str) {
     assert_eq!(judged(end, stdout, stderr, &agent(), false), expected, "{end} {stdout:?} {stderr:?}");
 }
 
+// Invariant I7, I55, I56
 #[test]
 fn exits_and_signals() {
     check("0", "", "rate limit", "success");
@@ -146,6 +147,7 @@ fn rate_limits() {
     );
 }
 
+// Invariant I7
 #[test]
 fn work_about_rate_limits_is_not_a_rate_limit() {
     let source = "fn rate_limit() {\n    // 429: too many requests, quota exceeded, capacity\n    authentication();\n}\n1\n2\n3\n4\ntests failed\n";
@@ -183,6 +185,66 @@ fn rate_limit_exit_codes_and_events() {
     assert_eq!(judged("1", "", "", &patterns, false), "E209 retry 0 exit code 1");
 }
 
+// Invariant I55
+#[test]
+fn a_signal_may_pass_and_plain_output_says_nothing_of_logins() {
+    for end in ["signal 15", "signal 1", "none"] {
+        let said = judged(end, "", "", &agent(), false);
+        assert!(said.contains(" retry "), "{end}: {said}");
+    }
+    for text in ["LOGIN REQUIRED", "Login required", "login required", "UNAUTHORIZED", "Invalid API Key"] {
+        let said = judged("1", "", text, &agent(), false);
+        assert!(said.starts_with("E502 stop"), "{text}: {said}");
+        // The same words as the end of some work: what was printed while working is no evidence.
+        let printed = format!("one\ntwo\nthree\nfour\n{text}\nfive\nsix\nseven\neight\nnine\n");
+        let said = judged("1", &printed, "", &agent(), false);
+        assert!(said.starts_with("E009 retry"), "{text}: {said}");
+    }
+}
+
+// Invariant I57
+#[test]
+fn a_rate_limit_is_found_beside_a_structured_error_and_told_once() {
+    let now = now();
+    let patterns = agent();
+    let judge = |kind: &str, message: &str, stderr: &str| {
+        let stdout = format!("{{\"errors\": [{{\"type\": \"{kind}\", \"message\": \"{message}\"}}]}}");
+        classify(&Seen {
+            exit_code: Some(1),
+            signal: None,
+            killed_by: None,
+            spawn_error: None,
+            oom_killed: false,
+            stdout_tail: &stdout,
+            stderr_tail: stderr,
+            extracted_error: None,
+            marked: false,
+            reported: None,
+            structured: true,
+            rate_limit_event: None,
+            patterns: &patterns,
+            score_patterns: &[],
+            now: &now,
+        })
+    };
+    let limits = |judgement: &Judgement| {
+        let root = usize::from(matches!(judgement.verdict, Verdict::RateLimited { .. }));
+        root + judgement.further.iter().filter(|error| error.code.is_rate_limit()).count()
+    };
+    // Beside a failure of less weight the limit decides.
+    let judgement = judge("tool", "bad", "rate limit, try again in 20s");
+    assert!(matches!(judgement.verdict, Verdict::RateLimited { .. }), "{judgement:?}");
+    assert_eq!((limits(&judgement), judgement.further.len()), (1, 1));
+    // Beside one of more weight it is told.
+    let judgement = judge("user", "ENOENT", "rate limit");
+    assert!(matches!(&judgement.verdict, Verdict::Failed(failure) if failure.code == ErrorCode::E505));
+    assert_eq!(limits(&judgement), 1, "{judgement:?}");
+    // One that the program reported itself is not found a second time.
+    let judgement = judge("system", "rate limit: 429", "rate limit exceeded");
+    assert_eq!((limits(&judgement), judgement.further.len()), (1, 0), "{judgement:?}");
+}
+
+// Invariant I59
 #[test]
 fn messages_are_clean_single_lines() {
     check(
@@ -194,6 +256,7 @@ fn messages_are_clean_single_lines() {
 }
 
 proptest! {
+    // Invariant I58
     #[test]
     fn classification_is_total(
         stdout in "(\\PC|\n|\\{\"errors\": \\[|rate limit|resets 9pm){0,30}",
@@ -208,6 +271,7 @@ proptest! {
             stdout_tail: &stdout, stderr_tail: &stderr, extracted_error: Some(&stdout), marked: false, reported: None, structured: false,
             rate_limit_event: None, patterns: &patterns, score_patterns: &[], now: &now,
         };
+        prop_assert_eq!(classify(&seen), classify(&seen), "the same text, the same verdict");
         match classify(&seen).verdict {
             Verdict::Success => prop_assert!(code == Some(0) && signal.is_none()),
             Verdict::Failed(failure) => prop_assert!(!failure.message.contains('\n') && !failure.code.is_rate_limit()),

@@ -39,6 +39,11 @@ pub(crate) fn dollars(cost: Option<f64>, confidence: f64) -> String {
     }
 }
 
+/// A limit in dollars: to the cent, smaller ones in full.
+pub(crate) fn budget(limit: f64) -> String {
+    if limit >= 0.01 { format!("${limit:.2}") } else { format!("${limit}") }
+}
+
 fn spent(sheet: Doc<'_>) -> bool {
     sheet.get("input_tokens").is_u64()
         || sheet.get("output_tokens").is_u64()
@@ -79,8 +84,9 @@ fn text(doc: Doc<'_>, style: Style) -> String {
     let mut text = format!("{}\n", doc.text("job_id"));
     let confidence = doc.number("cost_confidence").unwrap_or(1.0);
     let limits = Doc(doc.get("cost_limits"));
-    let limit =
-        limits.number("max_cost_per_job").map_or_else(String::new, |limit| format!(" (limit: ${limit:.2})"));
+    let limit = limits
+        .number("max_cost_per_job")
+        .map_or_else(String::new, |limit| format!(" (limit: {})", budget(limit)));
     text.push_str(&format!("Cost: {}{limit}\n", dollars(doc.number("total_estimated_cost"), confidence)));
     let (input, output) = (doc.count("total_input_tokens"), doc.count("total_output_tokens"));
     let limit = limits
@@ -89,7 +95,7 @@ fn text(doc: Doc<'_>, style: Style) -> String {
         .map_or_else(String::new, |limit| format!(" (limit: {limit})"));
     text.push_str(&format!("Tokens: {} ({input} in, {output} out){limit}\n", input + output));
     if let Some(limit) = limits.number("max_cost_per_sheet") {
-        text.push_str(&format!("Limit of a sheet: ${limit:.2}\n"));
+        text.push_str(&format!("Limit of a sheet: {}\n", budget(limit)));
     }
     if let Some(limit) = limits.get("max_tokens_per_sheet").as_u64() {
         text.push_str(&format!("Limit of a sheet: {limit} tokens\n"));

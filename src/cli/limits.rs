@@ -42,12 +42,14 @@ pub(crate) fn run(cx: &Context, _: &Options) -> Done {
 /// Active limits, one line each.
 pub(crate) fn lines(answer: &Value, style: Style) -> Vec<String> {
     let backends = answer["backends"].as_object().into_iter().flatten();
-    backends.map(|(name, limit)| line(name, Doc(limit), style)).collect()
+    backends
+        .map(|(name, limit)| line(name, Doc(limit).number("seconds_remaining").unwrap_or(0.0), style))
+        .collect()
 }
 
 /// `Rate limit on claude-code — clears in 2m 30s`.
-pub(crate) fn line(name: &str, limit: Doc<'_>, style: Style) -> String {
-    let left = format::wait(limit.number("seconds_remaining").unwrap_or(0.0));
+pub(crate) fn line(name: &str, left: f64, style: Style) -> String {
+    let left = format::wait(left);
     format!("Rate limit on {name} {} clears in {left}", style.dash())
 }
 

@@ -49,6 +49,12 @@ pub(crate) fn run(cx: &Context, options: &Options) -> Done {
         options.score.as_ref().or(options.config.as_ref()).map(|path| cx.absolute(path)).unwrap_or_default();
     check(cx, &path)?;
     let mut rpc = Rpc::connect(cx)?;
+    // The stream tells what was before, too, so that the moment of the change cannot be missed. A job
+    // that has ended has no stream worth opening; what it was is in the answer.
+    let watch = match options.wait && !job::is_terminal(Doc(&rpc.job(id)?).text("status")) {
+        true => Some(Watch::open_from(cx, id, Some(0))?),
+        false => None,
+    };
     let answer = rpc.call(
         "job.modify",
         json!({
@@ -65,8 +71,10 @@ pub(crate) fn run(cx: &Context, options: &Options) -> Done {
     let later = doc.text("message").starts_with("Pause signal");
     cx.out.say(doc.text("message"))?;
     durability(cx, &answer);
-    if options.wait && later {
-        wait(cx, &mut rpc, id, &path, options.timeout)?;
+    if let Some(watch) = watch
+        && later
+    {
+        wait(&mut rpc, id, &path, watch, options.timeout)?;
         cx.out.say(&format!("Job '{id}' goes on with {}.", path.display()))?;
     }
     cx.out.say(&format!("Monitor: {}", cx.command(&format!("status {id}"))))?;
@@ -90,24 +98,22 @@ fn check(cx: &Context, path: &std::path::Path) -> Result<(), Stop> {
 
 /// Waits until the scores are swapped. Events say when to look; the status says what is true.
 fn wait(
-    cx: &Context,
     rpc: &mut Rpc,
     id: &str,
     path: &std::path::Path,
+    mut watch: Watch,
     timeout: Duration,
 ) -> Result<(), Stop> {
     let until = Instant::now() + timeout;
-    // From 0: what happens before the conductor has taken the stream up is repeated, not missed.
-    let mut watch = Watch::open_from(cx, id, Some(0))?;
     loop {
         let status = rpc.job(id)?;
-        let doc = Doc(&status);
-        if doc.get("modify_pending").is_null() {
-            let swapped = doc.text("config_path") == path.to_string_lossy();
-            return if swapped { Ok(()) } else { Err(too_late(id, doc.text("status"))) };
+        if status["modify_pending"].is_null() {
+            let swapped = Doc(&status).text("config_path") == path.to_string_lossy();
+            return if swapped { Ok(()) } else { Err(too_late(id, Doc(&status).text("status"))) };
         }
-        match watch.next(Some(until))? {
-            Seen::Event(_) | Seen::Ended(_) => {}
+        match watch.changed(until)? {
+            Seen::Event(_) => {}
+            Seen::Ended(status) => return Err(too_late(id, &status)),
             Seen::Closed => {
                 let text =
                     format!("The conductor stopped before job '{id}' was modified; the next one does it.");

@@ -80,7 +80,7 @@ fn all(cx: &Context, options: &Options) -> Done {
 
 fn pause(cx: &Context, options: &Options, id: &str) -> Result<Value, Stop> {
     job::check_id(id)?;
-    // From 0: what happens before the conductor has taken the stream up is repeated, not missed.
+    // The stream tells what was before, too, so that the moment of the pause cannot be missed.
     let watch = if options.wait { Some(Watch::open_from(cx, id, Some(0))?) } else { None };
     let mut rpc = Rpc::connect(cx)?;
     let answer = rpc.call("job.pause", json!({"job_id": id}))?;
@@ -125,7 +125,7 @@ fn wait(rpc: &mut Rpc, mut watch: Watch, id: &str, timeout: Duration) -> Result<
             }
             _ => {}
         }
-        if matches!(watch.next(Some(until))?, Seen::Timeout) {
+        if matches!(watch.changed(until)?, Seen::Timeout) {
             let playing: Vec<String> = doc
                 .sheets()
                 .iter()

@@ -155,7 +155,6 @@ fn apply(cx: &Context, rpc: &mut Rpc, options: &Options, shown: &Value, failed: 
 /// Waits until the checks are over. Events say when to look; the status says what is true.
 fn settled(cx: &Context, rpc: &mut Rpc, id: &str, timeout: Duration) -> Result<Value, Stop> {
     let until = Instant::now() + timeout;
-    // From 0: what happens before the conductor has taken the stream up is repeated, not missed.
     let mut watch = Watch::open_from(cx, id, Some(0))?;
     loop {
         let status = rpc.job(id)?;
@@ -163,7 +162,7 @@ fn settled(cx: &Context, rpc: &mut Rpc, id: &str, timeout: Duration) -> Result<V
         if word == "paused" || job::is_terminal(word) {
             return Ok(status);
         }
-        if matches!(watch.next(Some(until))?, Seen::Timeout) {
+        if matches!(watch.changed(until)?, Seen::Timeout) {
             let waited = format::wait(timeout.as_secs_f64());
             let text = format!("The rules of job '{id}' are still being checked after {waited}.");
             return Err(Failure::new("timeout", text).exit(TIMED_OUT).with("job_id", id).into());

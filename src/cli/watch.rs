@@ -41,7 +41,8 @@ pub(crate) enum Seen {
 }
 
 impl Watch {
-    /// Opens the stream. An unknown job is a failure at once.
+    /// Opens the stream for events to come. Another connection may be answered before it is open: who
+    /// must not miss anything reads from a number on.
     pub(crate) fn open(cx: &Context, job: &str) -> Result<Self, Stop> {
         Self::open_from(cx, job, None)
     }
@@ -84,6 +85,19 @@ impl Watch {
                 return Ok(Seen::Timeout);
             }
         }
+    }
+
+    /// Waits for a change of the job and leaves out what else has arrived by then: for those who look
+    /// at the job's status after it.
+    pub(crate) fn changed(&mut self, until: Instant) -> Result<Seen, Stop> {
+        let mut seen = self.next(Some(until))?;
+        while matches!(seen, Seen::Event(_)) {
+            match self.waiting()? {
+                Seen::Timeout => break,
+                later => seen = later,
+            }
+        }
+        Ok(seen)
     }
 
     /// An event that has arrived already; never waits.

@@ -34,6 +34,8 @@ use super::watch::{Audience, SUBSCRIBER_BOUND};
 
 /// Errands that may wait for the side lane.
 const ERRANDS: usize = 256;
+/// Submissions of hooks that may wait for a request worker, beside the requests of clients.
+const CHAINED: usize = 64;
 
 /// Settings of a conductor that is to be started.
 #[derive(Default)]
@@ -185,7 +187,8 @@ impl Builder {
         let stack = (config.workers.stack_kib as usize * 1024).max(LEAST_STACK);
 
         let monitor = start_monitor(&config, &view, clock, pressure_events)?;
-        let (requests, request_queue) = bounded(config.socket.max_concurrent_requests as usize + 1);
+        let places = config.socket.max_concurrent_requests as usize + 1 + CHAINED;
+        let (requests, request_queue) = bounded(places);
         let reactor = self
             .listener
             .map(|listener| {
@@ -273,13 +276,13 @@ impl Builder {
             vital: Arc::clone(&vital),
             sheets,
             side,
-            net: net.clone(),
+            net,
             requests: requests.clone(),
             store,
             state_dir: state_dir.clone(),
             config: Arc::clone(&config),
         };
-        let mut instruments = Instruments::new(instruments_home.clone());
+        let mut instruments = Instruments::new(instruments_home);
         core.recover(now, stored, &mut instruments);
         // Nobody is answered before what was found can be seen; requests wait in their queue.
         let request_lane = Lane::over(

@@ -2,8 +2,11 @@
 
 use std::path::PathBuf;
 
+use serde_json::Value;
+
 use crate::checkpoint::Meta;
 use crate::ids::JobId;
+use crate::score::Score;
 use crate::store::JobRow;
 use crate::time::Wall;
 
@@ -27,11 +30,32 @@ pub(crate) struct Card {
     pub(crate) parallel: bool,
     /// How it was submitted.
     pub(crate) origin: Origin,
+    /// What its score says of people and agents.
+    pub(crate) people: People,
+}
+
+/// `conductor` and `agent_card` of a score, for whoever looks at a job.
+#[derive(Debug, Clone)]
+pub(crate) struct People {
+    conductor: Value,
+    agent_card: Value,
+}
+
+impl People {
+    pub(crate) fn of(score: &Score) -> Self {
+        Self { conductor: score.conductor_json(), agent_card: score.agent_card_json() }
+    }
+
+    /// Adds both to a status; null where the score says nothing.
+    pub(crate) fn put_into(&self, status: &mut Value) {
+        status["conductor"] = self.conductor.clone();
+        status["agent_card"] = self.agent_card.clone();
+    }
 }
 
 impl Card {
     /// As the row of a job in the database has it.
-    pub(crate) fn of_row(row: &JobRow, parallel: bool) -> Self {
+    pub(crate) fn of_row(row: &JobRow, score: &Score) -> Self {
         let summary = &row.summary;
         Self {
             id: summary.job_id.clone(),
@@ -41,8 +65,9 @@ impl Card {
             submitted: summary.submitted_at,
             priority: u8::try_from(summary.priority).unwrap_or(DEFAULT_PRIORITY),
             chain_depth: summary.chain_depth,
-            parallel,
+            parallel: score.parallel.enabled,
             origin: Origin::of_row(row.held_chain_json.as_deref()),
+            people: People::of(score),
         }
     }
 

@@ -13,7 +13,7 @@ use crate::store::StoredJob;
 use crate::time::Now;
 
 use super::around::{Origin, nothing_to_do};
-use super::card::Card;
+use super::card::{Card, People};
 use super::core::{Accepted, Core, Timer};
 use super::exchange::Exchange;
 use super::live::{Dirty, Earlier, Live, records};
@@ -99,6 +99,7 @@ impl Core {
             chain_depth,
             parallel: prepared.score.parallel.enabled,
             origin: Origin { fresh, chain: exchange.link().cloned() },
+            people: People::of(&prepared.score),
         });
         log::info!(
             "job.submitted job_id={id} config_path={:?} sheets={}",

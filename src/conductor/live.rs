@@ -7,12 +7,13 @@ use crate::checkpoint::{JobRecord, SheetRecord};
 use crate::exec::{AttemptRecord, EndReason, Ending, Execution, JobStatus, Sheet};
 use crate::executor::{Adopted, Control, Taken};
 use crate::ids::{AttemptNo, JobId, SheetNo, Token};
+use crate::joblog::JobLog;
 use crate::store::{JobRow, StoredJob, Write};
 use crate::time::{Mono, Now};
 use crate::worker::Permit;
 
 use super::around::{self, Chains};
-use super::card::Card;
+use super::card::{Card, People};
 use super::exchange::Exchange;
 use super::leftovers::Leftover;
 use super::messages::Submission;
@@ -44,6 +45,8 @@ pub(crate) struct Live {
     pub(crate) chains: Chains,
     /// Its next run, when a hook chains it to itself, once its score is read.
     pub(crate) next: Option<Box<Submission>>,
+    /// The log that its score asks for, once it has something to say.
+    pub(crate) log: Option<Arc<JobLog>>,
 }
 
 /// Where an attempt is.
@@ -131,13 +134,14 @@ impl Live {
             timer: None,
             chains: Chains::default(),
             next: None,
+            log: None,
         }
     }
 
     /// A job of the database comes back to life.
     pub(crate) fn stored(stored: &StoredJob, prepared: Arc<Prepared>, now: Now) -> Result<Self, String> {
         let (job, sheets) = records(stored)?;
-        let card = Arc::new(Card::of_row(&stored.row, prepared.score.parallel.enabled));
+        let card = Arc::new(Card::of_row(&stored.row, &prepared.score));
         let exec = Execution::restore(Arc::clone(&prepared.spec), job, sheets, now);
         let chains = Chains::of_row(stored.row.held_chain_json.as_deref());
         let live = Self::new(card, prepared, exec, stored.row.attempt_seq, Dirty::default());
@@ -151,6 +155,8 @@ impl Live {
         card.name.clone_from(&prepared.score.name);
         card.workspace.clone_from(&prepared.workspace);
         card.parallel = prepared.score.parallel.enabled;
+        card.people = People::of(&prepared.score);
+        self.log = None;
         if let Some(path) = config_path {
             card.config_path = path;
         }

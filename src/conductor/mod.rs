@@ -18,6 +18,7 @@ mod dispatch;
 mod exchange;
 mod flush;
 mod instruments;
+mod job_log;
 mod leftovers;
 mod live;
 mod messages;

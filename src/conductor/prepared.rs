@@ -207,6 +207,7 @@ fn budget(score: &Score) -> Budget {
         sheet_tokens: limits.max_tokens_per_sheet,
         job_tokens: limits.max_tokens_per_job,
         warn_at_percent: limits.warn_at_percent,
+        no_reserve: !score.parallel.budget_partition,
     }
 }
 

@@ -10,6 +10,7 @@ use crossbeam_channel::Sender;
 use crate::executor::{Adopted, Found, Leftovers, Stray};
 use crate::ids::{AttemptKey, JobId};
 use crate::instrument::Environment;
+use crate::joblog::JobLog;
 use crate::notify::{self, Delivery};
 
 use super::around::{self, Entry, Place, Program, SetUpOrder, TearDown, Watched};
@@ -43,6 +44,8 @@ pub(crate) enum Errand {
     LookAtHooks(Vec<(JobId, Place, Box<Watched>)>),
     /// A line of a concert log.
     ConcertLog(Entry),
+    /// Write what the log of a job has not written yet.
+    JobLog(Arc<JobLog>),
     /// What a score wants before its first sheet. May take minutes.
     SetUp(Box<SetUpOrder>),
     /// The end of what a set-up made. May take minutes.
@@ -88,6 +91,7 @@ impl Side {
                 }
             }
             Errand::ConcertLog(entry) => entry.write(),
+            Errand::JobLog(log) => log.write(),
             Errand::SetUp(order) => around::set_up(self, &order),
             Errand::TearDown(order) => around::tear_down(self, &order),
             Errand::Prune(active) => around::prune(self, &active),

@@ -57,8 +57,14 @@ impl Audience {
         Self { seq: 0, net, subscribers }
     }
 
-    /// Numbers an event and sends it to whoever listens. Never blocks: who is too slow misses it.
-    pub(crate) fn publish(&mut self, now: Now, id: &JobId, event: JobEvent, watchers: Option<&mut Watchers>) {
+    /// Numbers an event and sends it to whoever listens. Never blocks: who is too slow misses it. What was told.
+    pub(crate) fn publish(
+        &mut self,
+        now: Now,
+        id: &JobId,
+        event: JobEvent,
+        watchers: Option<&mut Watchers>,
+    ) -> Value {
         self.seq += 1;
         let params = self.params(now, id, event);
         if let Some(watchers) = watchers {
@@ -68,6 +74,7 @@ impl Audience {
             Ok(()) | Err(TrySendError::Full(_)) => true,
             Err(TrySendError::Disconnected(_)) => false,
         });
+        params
     }
 
     /// Numbers a piece of output for whoever listens to its job. It is not remembered.

@@ -126,7 +126,8 @@ impl Execution {
 
     /// What the running sheets will cost, going by the average, is all that is left.
     pub(super) fn is_reserved(&self) -> bool {
-        let Some(limit) = self.spec.budget.job_cost else { return false };
+        let budget = &self.spec.budget;
+        let Some(limit) = budget.job_cost.filter(|_| !budget.no_reserve) else { return false };
         let ledger = &self.job.ledger;
         let running = self.index.active.len() as u64;
         if running == 0 || ledger.sheets_charged == 0 {
@@ -168,7 +169,13 @@ impl Execution {
         let Some(message) = self.excess(num) else { return false };
         let error = SheetError { code: ErrorCode::E007, message };
         let ledger = self.ledger(num);
-        if let Some(attempt) = attempt.or(ledger.last_attempt) {
+        // An attempt that was ended for it has said so itself.
+        if let Some(attempt) = attempt.or(ledger.last_attempt)
+            && !ledger
+                .errors
+                .last()
+                .is_some_and(|entry| entry.attempt == attempt && entry.error.code == ErrorCode::E007)
+        {
             let entry = ErrorEntry {
                 at: now.wall,
                 attempt,

@@ -86,6 +86,10 @@ pub struct Failure {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Evidence {
+    /// The program was a script of the sheet's own (`raw_prompt` of the profile): how it ended is the script's doing
+    /// and says nothing about the instrument. Only asked when the attempt ends, not stored.
+    #[serde(skip)]
+    pub scripted: bool,
     /// Exit code.
     pub exit_code: Option<i32>,
     /// Signal that ended the program.

@@ -109,7 +109,7 @@ impl Execution {
     /// The sheet is failed as it was.
     pub(super) fn not_recovered(&mut self, num: SheetNo, at: Wall, out: &mut Out) {
         let ledger = self.ledger(num);
-        ledger.error = ledger.before_recovery.take();
+        ledger.error = Some(ledger.before_recovery.take().unwrap_or_else(super::settle::no_reason));
         ledger.mode = Mode::Normal;
         ledger.outcome = Some(OutcomeCategory::FailedExhausted);
         self.set_state(num, SheetState::Failed { at }, out);

@@ -198,7 +198,9 @@ impl Execution {
             Outcome::Ran { .. } => Ok(()),
             Outcome::Failed(failure) | Outcome::Accepted { failure, .. } => {
                 let silent = evidence.stdout_bytes == 0 && evidence.stderr_bytes == 0;
-                if !blames_instrument(failure.code, silent) {
+                let script_ended =
+                    evidence.scripted && (evidence.exit_code.is_some() || evidence.exit_signal.is_some());
+                if script_ended || !blames_instrument(failure.code, silent) {
                     return;
                 }
                 Err(failure.code)
@@ -231,7 +233,11 @@ impl Execution {
         let (code, own) = retry::validation_code(evidence);
         let attempts = self.sheets[num.index()].ledger.attempt_count;
         let s = if attempts == 1 { "" } else { "s" };
-        let message = format!("Validation failed ({share:.1}% pass rate) after {attempts} attempt{s}");
+        let mut message = format!("Validation failed ({share:.1}% pass rate) after {attempts} attempt{s}");
+        if let Some(reason) = retry::first_failed(evidence) {
+            message.push_str(": ");
+            message.push_str(&reason);
+        }
         let retry = self.spec.retry.clone();
         let most = share > retry.completion_threshold;
         let error = SheetError { code, message };
@@ -346,6 +352,12 @@ impl Execution {
             return;
         }
         if exhausted {
+            let key = if quota { "max_quota_waits" } else { "max_waits" };
+            let s = if most == 1 { "" } else { "s" };
+            if let Some(error) = &mut self.ledger(num).error {
+                error.message =
+                    cut(format!("still limited after {most} wait{s} (rate_limit.{key}): {}", error.message));
+            }
             self.exhausted(now, num, Exhausted::after("rate_limit_exhausted"), out);
             return;
         }

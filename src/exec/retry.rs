@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{Evidence, RetryPolicy};
 use crate::classify::ErrorCode;
+use crate::util::text::cut;
 
 /// No rate-limit wait is longer: one day.
 const MAX_LIMIT_WAIT: Duration = Duration::from_secs(86_400);
@@ -66,9 +67,15 @@ pub(super) fn limit_wait(
     parsed.or(scored).unwrap_or_else(probe).clamp(Duration::from_secs(1), MAX_LIMIT_WAIT)
 }
 
-/// Up to a tenth longer, so that sheets which wait for the same moment do not start at once.
+/// Longest reason of a rule in the message of its sheet, characters.
+const MAX_REASON: usize = 300;
+/// Longest spread, seconds: what was asked for in hours is not to be waited for half an hour longer.
+const MAX_SPREAD: f64 = 60.0;
+
+/// Up to a tenth longer, a minute at most, so that sheets which wait for the same moment do not start at once.
 pub(super) fn spread(wait: Duration, unit: f64) -> Duration {
-    millis(wait.as_secs_f64() * (1.0 + unit / 10.0))
+    let wait = wait.as_secs_f64();
+    millis(wait + (wait / 10.0).min(MAX_SPREAD) * unit)
 }
 
 /// Wait after an attempt that could not be begun (disk full, directory not writable).
@@ -90,6 +97,21 @@ pub(super) fn validation_code(evidence: &Evidence) -> (ErrorCode, Duration) {
         _ => (ErrorCode::E209, 5),
     };
     (code, Duration::from_secs(seconds))
+}
+
+/// What the first rule that failed says, and how many more there are; none of them says everything in one line.
+pub(super) fn first_failed(evidence: &Evidence) -> Option<String> {
+    let mut failed = evidence.validations.iter().filter(|rule| !rule.passed);
+    let first = failed.next()?;
+    let said = cut(first.failure_reason.as_deref()?, MAX_REASON);
+    let said = match &first.description {
+        Some(name) => format!("{name}: {said}"),
+        None => said,
+    };
+    Some(match failed.count() {
+        0 => said,
+        more => format!("{said} (and {more} more)"),
+    })
 }
 
 /// Whether a code says that rules did not pass.
@@ -128,6 +150,7 @@ mod tests {
         }
     }
 
+    // Invariant I18
     #[test]
     fn delays_of_the_formula() {
         let own = Duration::from_secs(60);
@@ -167,6 +190,20 @@ mod tests {
     }
 
     proptest! {
+        // Invariant I45
+        #[test]
+        fn waits_for_limits_are_bounded_and_bounding_them_again_changes_nothing(
+            parsed: Option<u64>, scored: Option<u64>, nth: u32, code in 0_usize..4, unit in 0.0_f64..1.0,
+        ) {
+            let code = [ErrorCode::E101, ErrorCode::E102, ErrorCode::E103, ErrorCode::E104][code];
+            let wait = limit_wait(code, parsed.map(Duration::from_secs), scored.map(Duration::from_secs), nth);
+            prop_assert!(wait >= Duration::from_secs(1) && wait <= MAX_LIMIT_WAIT);
+            prop_assert_eq!(limit_wait(code, Some(wait), None, nth), wait);
+            let spread = spread(wait, unit);
+            prop_assert!(spread >= wait && spread <= wait + wait / 10 + Duration::from_millis(1));
+        }
+
+        // Invariant I18
         #[test]
         fn delays_are_bounded_and_never_shrink(nth in 1_u32..200, base in 0.0_f64..4000.0, growth in 1.0_f64..50.0) {
             let mut policy = policy(true);

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::out::Out;
-use super::{Ending, Execution, JobStatus, Sheet, SheetState, SkipReason, event};
+use super::{Ending, Execution, JobStatus, Sheet, SheetError, SheetState, SkipReason, event};
+use crate::classify::ErrorCode;
 use crate::ids::SheetNo;
 use crate::time::{Now, Wall};
 
@@ -92,6 +93,7 @@ impl Execution {
 
     /// Fails a sheet and skips everything that can no longer run because of it.
     pub(super) fn fail_sheet(&mut self, num: SheetNo, at: Wall, out: &mut Out) {
+        self.ledger(num).error.get_or_insert_with(no_reason);
         self.set_state(num, SheetState::Failed { at }, out);
         self.cascade(num, at, out);
     }
@@ -185,6 +187,11 @@ impl Execution {
         let reason: Vec<&str> = self.job.pause_flags.iter().map(|flag| flag.as_str()).collect();
         out.event(event::job("job.paused", json!({ "reason": reason.join(", ") })));
     }
+}
+
+/// The error of a sheet that failed without one of its own: a person decided so, or it was cancelled.
+pub(super) fn no_reason() -> SheetError {
+    SheetError { code: ErrorCode::E999, message: "It failed without an error of its own".to_owned() }
 }
 
 /// What the job's error says about a sheet that did not succeed.

@@ -65,6 +65,8 @@ pub struct Budget {
     pub job_tokens: Option<u64>,
     /// Share of a job limit that is remarked, above 0 to 100; 90 and 100 are remarked too.
     pub warn_at_percent: f64,
+    /// Only what has been spent counts: nothing is kept back for sheets that run.
+    pub no_reserve: bool,
 }
 
 /// How a person is asked.

@@ -7,6 +7,7 @@ mod invariants_attempts;
 mod invariants_cost;
 mod invariants_endings;
 mod invariants_exhaustion;
+mod invariants_more;
 mod invariants_pauses;
 mod properties;
 mod recovery;
@@ -311,6 +312,7 @@ fn an_attempt_is_saved_before_it_runs_and_the_permit_goes_last() {
     );
 }
 
+// Invariant I78
 #[test]
 fn reports_of_other_attempts_change_nothing() {
     let mut world = World::begun(spec(&[&[]]));
@@ -327,6 +329,7 @@ fn reports_of_other_attempts_change_nothing() {
     assert_eq!(world.step(twice), []);
 }
 
+// Invariant I26, I28
 #[test]
 fn a_failure_blocks_exactly_what_depends_on_it() {
     // 1 -> 2, 3 -> 4 is a diamond; 5 stands alone; 6 needs both.
@@ -347,6 +350,7 @@ fn a_failure_blocks_exactly_what_depends_on_it() {
     assert_eq!(error, Some("Sheet 2 failed: it broke [E009]"));
 }
 
+// Invariant I30
 #[test]
 fn a_job_ends_in_the_turn_in_which_its_last_sheets_are_blocked() {
     let mut spec = spec(&[&[], &[1], &[2]]);
@@ -404,6 +408,7 @@ fn pacing_and_stagger_hold_a_job_but_never_longer_than_said() {
     assert_eq!(world.runnable(), [3]);
 }
 
+// Invariant I73
 #[test]
 fn ten_thousand_sheets_are_no_burden() {
     // A hundred stages of a hundred sheets, each stage after the whole stage before.

@@ -33,11 +33,18 @@ pub(super) fn workspace(context: &Context<'_>, options: &Options<'_>) -> Option<
 /// `create_missing_parent_dirs`: directories for the files that were missed, inside the workspace or the working
 /// directory only.
 pub(super) fn parents(context: &Context<'_>, options: &Options<'_>) -> Option<Finding> {
-    if !matches!(context.code, ErrorCode::E601 | ErrorCode::E201 | ErrorCode::E302) {
+    let failed_itself = context.code == ErrorCode::E009 && misses_a_directory(context.message);
+    if !failed_itself && !matches!(context.code, ErrorCode::E601 | ErrorCode::E201 | ErrorCode::E302) {
         return None;
     }
+    // What a program complains of counts only where the score asks for that very file.
+    let asked_for = |path: &PathBuf| {
+        let mut written = context.written_paths.iter();
+        !failed_itself || written.any(|(_, written)| resolve(context.workspace, written) == *path)
+    };
     let mut missing: Vec<PathBuf> = Vec::new();
-    let named = paths_in(context.message).into_iter().map(|path| resolve(context.workspace, &path));
+    let named =
+        paths_in(context.message).into_iter().map(|path| resolve(context.workspace, &path)).filter(asked_for);
     for path in context.failed_paths.iter().cloned().chain(named) {
         let Some(parent) = path.parent().map(Path::to_owned) else { continue };
         let wanted = parent.symlink_metadata().is_err()
@@ -90,6 +97,13 @@ pub(super) fn separators(context: &Context<'_>, _: &Options<'_>) -> Option<Findi
 }
 
 /// Paths that a message names: words with a slash, without their quotes and punctuation.
+fn misses_a_directory(message: &str) -> bool {
+    let message = message.to_ascii_lowercase();
+    ["no such file or directory", "directory nonexistent", "nonexistent directory"]
+        .iter()
+        .any(|phrase| message.contains(phrase))
+}
+
 fn paths_in(message: &str) -> Vec<String> {
     let quotes = |c: char| matches!(c, '`' | '\'' | '"' | '(' | ')' | '[' | ']' | '<' | '>' | ',' | ';');
     message

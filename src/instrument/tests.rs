@@ -103,6 +103,37 @@ fn settings_of_the_score_are_obeyed() {
     assert!(argv("cline-cli", &case).contains("--timeout 90"));
 }
 
+// Invariant I67
+#[test]
+fn what_one_sheet_wants_never_reaches_the_next() {
+    let registry = Registry::built_in();
+    let special = Case {
+        settings: Settings {
+            model: Some("M".to_owned()),
+            allowed_tools: vec!["Read".to_owned()],
+            extra_args: vec!["--verbose".to_owned()],
+            env: [("OWN".to_owned(), "1".to_owned())].into_iter().collect(),
+            timeout: Some(Duration::from_secs(9)),
+            ..Settings::default()
+        },
+        prompt: "the first".to_owned(),
+        ..Case::default()
+    };
+    for name in ["claude-code", "gemini-cli", "cline-cli", "cli"] {
+        let profile = registry.get(name).unwrap();
+        let made = |case: &Case| {
+            let made = call(profile, case).unwrap();
+            // Each call looks for its program in a directory of its own.
+            let mut env = made.env;
+            env.retain(|(name, _)| name != "PATH");
+            (made.argv, env, made.stdin, made.prompt_file)
+        };
+        let before = made(&Case::default());
+        assert_ne!(made(&special), before, "{name}");
+        assert_eq!(made(&Case::default()), before, "{name}");
+    }
+}
+
 fn custom(command: &str) -> Profile {
     Profile::parse(&format!(
         "name: x\ndisplay_name: X\nkind: cli\ncli:\n  command: {{executable: x, {command}}}\n  output: {{}}\n"

@@ -1,23 +1,27 @@
 //! The log of one job: the file that `logging` of its score asks for, fed with the events of the job.
 //!
-//! For: turning events into lines, choosing by level, rotating. Not for: the conductor's own log (`daemon`), or for
-//! choosing the moment; whoever calls does it away from the conductor's thread.
+//! For: turning events into lines, choosing by level, rotating, and handing events from the conductor's thread to one
+//! that may write ([`JobLog`]). Not for: the conductor's own log (`daemon`).
 //!
-//! Invariants: a line is one `write`; a file is created with mode 0600 and rotated before it grows over its limit;
-//! nothing is kept open between two calls, so a file that somebody moves away is simply begun anew.
+//! Invariants: lines are in the order of their events; a file is created with mode 0600 and rotated before it grows
+//! over its limit; nothing is kept open between two calls, so a file that somebody moves away is simply begun anew;
+//! what is no regular file is not written to.
 
 mod line;
+mod queue;
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use nix::fcntl::OFlag;
 use serde_json::Value;
 
 use crate::score::Logging;
 
 pub use line::Level;
+pub use queue::JobLog;
 
 /// Name of the log in the directory of a job whose score names no file.
 pub const USUAL_NAME: &str = "job.log";
@@ -60,13 +64,18 @@ impl Target {
         PathBuf::from(name)
     }
 
+    /// Whether an event is important enough.
+    #[must_use]
+    pub fn wants(&self, event: &Value) -> bool {
+        Level::of(event) >= Level::named(self.logging.level)
+    }
+
     /// Writes events (as `job.watch` sends them) that are important enough, in order.
     ///
     /// # Errors
     /// When the file cannot be created or written. The events are then lost for this log.
     pub fn append(&self, events: &[Value]) -> Result<(), JobLogError> {
-        let wanted: Vec<&Value> =
-            events.iter().filter(|event| Level::of(event) >= Level::named(self.logging.level)).collect();
+        let wanted: Vec<&Value> = events.iter().filter(|event| self.wants(event)).collect();
         if wanted.is_empty() {
             return Ok(());
         }
@@ -101,7 +110,13 @@ impl Target {
         if size > 0 && size.saturating_add(text.len() as u64) > limit {
             rotate(path, self.logging.backup_count)?;
         }
-        let mut file = OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
+        // A pipe without a reader must not hold the thread.
+        let flags = OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+        let mut file =
+            OpenOptions::new().create(true).append(true).mode(0o600).custom_flags(flags.bits()).open(path)?;
+        if !file.metadata()?.is_file() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "is not a regular file"));
+        }
         file.write_all(text.as_bytes())
     }
 }

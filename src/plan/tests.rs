@@ -338,6 +338,7 @@ movements: {1: {instrument: moved}, 3: {instrument: moved}}",
     );
 }
 
+// Invariant I67
 #[test]
 fn models_have_a_precedence() {
     check_instruments(
@@ -353,6 +354,7 @@ sheet: {size: 1, total_items: 3, per_sheet_instrument_config: {3: {model: d}}}",
     );
 }
 
+// Invariant I15, I67
 #[test]
 fn a_model_of_the_score_does_not_reach_other_programs() {
     check_instruments(
@@ -412,6 +414,7 @@ fn rules_apply_by_condition_and_sheet() {
     );
 }
 
+// Invariant I60
 #[test]
 fn variables_of_a_sheet() {
     let special = "prompt: {template: hi, variables: {stage: hidden, table: {1: a}, own: 1}, stakes: high}";
@@ -489,4 +492,34 @@ fn relative_paths_stand_beside_the_score() {
     let score = load("workspace: ../ws\ninstrument_config: {working_directory: sub}").unwrap();
     assert_eq!(score.workspace, Path::new("/ws"));
     assert_eq!(score.instrument_config.working_directory.as_deref(), Some(Path::new("/base/sub")));
+}
+
+// Invariant I60
+#[test]
+fn both_vocabularies_are_there_and_agree_whatever_the_score_sets() {
+    let special = "prompt: {template: hi, variables: {movement: 9, voice: 9, total_movements: 9, sheet_num: 9}}\n\
+                   sheet: {size: 1, total_items: 3, fan_out: {2: 3}}";
+    let score = load(special).unwrap();
+    let plan = expand(&score, &Overrides::default()).unwrap();
+    assert_eq!(plan.sheets.len(), 5);
+    for sheet in &plan.sheets {
+        let vars = serde_json::to_value(plan.variables(&score, sheet.num)).unwrap();
+        for (one, other, value) in [
+            ("stage", "movement", sheet.stage),
+            ("instance", "voice", sheet.instance),
+            ("fan_count", "voice_count", sheet.fan_count),
+            ("total_stages", "total_movements", 3),
+            ("sheet_num", "sheet_num", sheet.num.0),
+        ] {
+            assert_eq!((&vars[one], &vars[other]), (&value.into(), &value.into()), "{one} of {}", sheet.num);
+        }
+    }
+}
+
+// Invariant I31
+#[test]
+fn a_score_without_sheets_is_no_job() {
+    let sheets = |count: u32| plan_of(&format!("sheet: {{size: 1, total_items: {count}}}"));
+    assert!(sheets(0).is_err());
+    assert!(sheets(1).is_ok());
 }

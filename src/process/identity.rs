@@ -82,6 +82,7 @@ mod tests {
         assert!(!Identity { boot_id: String::new(), ..me }.verify());
     }
 
+    // Invariant I69
     #[test]
     fn neither_init_nor_ourselves_are_ever_signalled() {
         for pid in [0, 1, std::process::id(), u32::MAX] {

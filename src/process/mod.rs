@@ -66,3 +66,20 @@ pub(crate) fn wait_for(fds: &mut [PollFd<'_>], limit: Option<Duration>) {
     // An interrupted wait is an early return.
     _ = poll(fds, timeout);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Invariant I69
+    #[test]
+    fn neither_everybody_nor_our_own_group_is_ever_signalled() {
+        for group in [i32::MIN, -2, -1, 0, 1, getpgrp().as_raw()] {
+            // A signal that nobody minds, should it ever be sent.
+            assert_eq!(signal_group(Pid::from_raw(group), Signal::SIGURG), Err(Errno::EPERM), "{group}");
+        }
+        for child in [i32::MIN, -1, 0, 1] {
+            assert_eq!(signal_child(Pid::from_raw(child), Signal::SIGURG), Err(Errno::EPERM), "{child}");
+        }
+    }
+}

@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod breaker;
+mod invariants;
 mod ready;
 
 use std::collections::BTreeSet;
@@ -136,6 +137,7 @@ fn long_waiting_decides_between_equals() {
     assert_eq!(drain(&mut scheduler, &mut offers, now(400)).0, "b1");
 }
 
+// Invariant I50
 #[test]
 fn a_full_instrument_blocks_only_its_own_sheets() {
     let mut bounds = limits(10);
@@ -189,6 +191,7 @@ fn pressure_spaces_starts_and_stops_them() {
     assert_eq!(scheduler.pick(now(15), Throttle::CRITICAL, &Offers::default()), Pick::Nothing);
 }
 
+// Invariant I40
 #[test]
 fn a_rate_limit_holds_its_scope_and_is_then_probed_by_one() {
     let (mut scheduler, mut offers) = world(limits(9), &[("a", 3, "x"), ("b", 1, "y")]);
@@ -259,6 +262,7 @@ fn limits_survive_a_restart_and_a_clock_that_was_set_back() {
     assert_eq!(again.active(back)[0].seconds_remaining.to_string(), "60");
 }
 
+// Invariant I73
 #[test]
 fn ten_thousand_sheets_in_a_hundred_jobs_are_all_started_once() {
     let names: Vec<String> = (0..100).map(|at| format!("job{at}")).collect();
@@ -293,6 +297,7 @@ fn ten_thousand_sheets_in_a_hundred_jobs_are_all_started_once() {
 }
 
 proptest! {
+    // Invariant I50, I66
     #[test]
     fn limits_hold_and_everything_is_started_in_the_end(
         jobs in proptest::collection::vec((1_u8..=10, proptest::collection::vec(0_u8..4, 0..12)), 1..6),

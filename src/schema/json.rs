@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::key::{Default, Group, Key, Kind, MANY, Range};
+use super::key::{Acts, Default, Group, Key, Kind, MANY, Range};
 
 /// The dialect.
 pub(super) const DRAFT: &str = "https://json-schema.org/draft/2020-12/schema";
@@ -121,8 +121,10 @@ impl Tables<'_> {
         if !key.rule.is_empty() {
             about.push_str(&format!(" Refused: {}.", key.rule));
         }
-        if !key.acts {
-            about.push_str(" Accepted and checked, without effect in this version.");
+        match key.acts {
+            Acts::Yes => (),
+            Acts::NotYet => about.push_str(" Accepted and checked, without effect in this version."),
+            Acts::Never => about.push_str(" Accepted for older documents, has no effect."),
         }
         schema.insert("description".to_owned(), json!(about));
         if let Default::Is(text) = key.default {

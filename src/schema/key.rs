@@ -22,12 +22,23 @@ pub struct Key {
     pub default: Default,
     /// `null` is taken as if the key were absent.
     pub nullable: bool,
-    /// Whether this build does something with it.
-    pub acts: bool,
+    /// Whether it does something.
+    pub acts: Acts,
     /// What it does.
     pub about: &'static str,
     /// What else is refused, beyond what `kind` says; "" for nothing.
     pub rule: &'static str,
+}
+
+/// Whether a key does something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Acts {
+    /// It does what its row says.
+    Yes,
+    /// It is accepted and checked; what it needs is not there yet.
+    NotYet,
+    /// It is accepted for older documents and has no effect.
+    Never,
 }
 
 /// What a key takes.
@@ -123,13 +134,20 @@ pub(super) const fn key(path: &'static str, kind: Kind, default: Default, about:
     let like = matches!(kind, Kind::Like(_) | Kind::Any | Kind::Null);
     let absent = matches!(default, Default::Nothing | Default::Says(_) | Default::Unsaid);
     let nullable = !matches!(default, Default::Required) && (container || like || absent);
-    Key { path, kind, default, nullable, acts: true, about, rule: "" }
+    Key { path, kind, default, nullable, acts: Acts::Yes, about, rule: "" }
 }
 
-/// A key that is accepted and checked, but without effect in this build.
+/// A key that is accepted and checked, but without effect until what it needs is there.
 pub(super) const fn later(path: &'static str, kind: Kind, default: Default, about: &'static str) -> Key {
     let mut key = key(path, kind, default, about);
-    key.acts = false;
+    key.acts = Acts::NotYet;
+    key
+}
+
+/// A key that is accepted and checked because older documents have it, and has no effect.
+pub(super) const fn older(path: &'static str, kind: Kind, default: Default, about: &'static str) -> Key {
+    let mut key = key(path, kind, default, about);
+    key.acts = Acts::Never;
     key
 }
 

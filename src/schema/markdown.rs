@@ -1,6 +1,6 @@
 //! From a table of keys to a reference page.
 
-use super::key::{Default, Group, Key, Kind, MANY, Range};
+use super::key::{Acts, Default, Group, Key, Kind, MANY, Range};
 
 /// A page: introduction, one table per group, closing sections.
 pub(super) fn page(introduction: &str, groups: &[Group], closing: &str) -> String {
@@ -21,7 +21,11 @@ pub(super) fn page(introduction: &str, groups: &[Group], closing: &str) -> Strin
 }
 
 fn row(key: &Key) -> String {
-    let acts = if key.acts { "yes" } else { "not yet" };
+    let acts = match key.acts {
+        Acts::Yes => "yes",
+        Acts::NotYet => "not yet",
+        Acts::Never => "no",
+    };
     let about = match key.rule {
         "" => key.about.to_owned(),
         rule => format!("{} Refused: {rule}.", key.about),

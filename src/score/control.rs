@@ -67,7 +67,7 @@ pub struct Parallel {
     pub fail_fast: bool,
     /// Least time between two starts, 0-5000, default 0.
     pub stagger_delay_ms: u32,
-    /// Divide the cost limit among sheets. Default true.
+    /// Keep back of the job's cost limit what running sheets will cost, going by the average. Default true.
     pub budget_partition: bool,
 }
 

@@ -1,62 +1,41 @@
-//! Which keys of a score are understood but not carried out by this version of the engine.
+//! Which keys of a score are accepted and do nothing: for the sake of older scores, or until what they need exists.
+//!
+//! docs/decisions/0090 says why each of them stays. Everything else acts, is shown, or is refused.
 
-use super::control::FALLBACK_MIN_WAIT;
-use super::{InstrumentConfig, Ollama, Score};
+use super::{HookAction, Ollama, Score};
 
 /// Sections that are checked but not carried out, whenever they are written.
-pub(super) const SECTIONS: [&str; 23] = [
-    "circuit_breaker",
-    "cost_limits",
-    "learning",
-    "logging",
-    "notifications",
-    "on_success",
-    "on_failure",
-    "concert",
-    "isolation",
-    "workspace_lifecycle",
-    "checkpoints",
-    "grounding",
-    "feedback",
-    "ai_review",
-    "spec",
-    "techniques",
-    "bridge",
-    "self_healing",
-    "preconditions",
-    "state_backend",
-    "state_path",
-    "conductor",
-    "agent_card",
-];
+pub(super) const SECTIONS: [&str; 4] = ["ai_review", "bridge", "state_backend", "state_path"];
 
 /// A key and whether a score sets it to something that asks for more than is done.
 type Single = (&'static str, fn(&Score) -> bool);
 
-const SINGLES: [Single; 13] = [
-    ("sheet.skip_when", |score| !score.sheet.skip_when.is_empty()),
-    ("sheet.skip_when_command", |score| !score.sheet.skip_when_command.is_empty()),
-    ("sheet.spec_tags", |score| !score.sheet.spec_tags.is_empty()),
-    ("retry.accept_if_validated", |score| score.retry.accept_if_validated),
-    ("parallel.budget_partition", |score| !score.parallel.budget_partition),
-    ("allow_shared_workspace", |score| score.allow_shared_workspace),
-    ("redact_logs", |score| score.redact_logs),
-    ("rate_limit.fallback_min_wait_seconds", |score| {
-        score.rate_limit.fallback_min_wait_seconds != FALLBACK_MIN_WAIT
+const SINGLES: [Single; 7] = [
+    ("learning", |score| score.learning.asks_for_store),
+    ("circuit_breaker.cross_workspace_coordination", |score| {
+        !score.circuit_breaker.cross_workspace_coordination
     }),
-    ("backend.ollama", |score| score.backend.ollama != Ollama::default()),
-    ("instrument_config.max_tokens", |score| called_with(score, |config| config.max_tokens.is_some())),
-    ("instrument_config.temperature", |score| called_with(score, |config| config.temperature.is_some())),
-    ("instrument_config.api_key_env", |score| called_with(score, |config| config.api_key_env.is_some())),
-    ("instrument_config.base_url", |score| called_with(score, |config| config.base_url.is_some())),
+    ("circuit_breaker.honor_other_jobs_rate_limits", |score| {
+        !score.circuit_breaker.honor_other_jobs_rate_limits
+    }),
+    ("on_success.*.inherit_learning", |score| {
+        score.on_success.iter().chain(&score.on_failure).any(is_unlearned)
+    }),
+    ("backend.ollama.dynamic_tools", |score| !score.backend.ollama.dynamic_tools),
+    ("backend.ollama.compression_level", |score| {
+        score.backend.ollama.compression_level != Ollama::default().compression_level
+    }),
+    ("backend.ollama.max_tool_iterations", |score| {
+        score.backend.ollama.max_tool_iterations != Ollama::default().max_tool_iterations
+    }),
 ];
 
-/// Whether the settings of the whole score ask for something. These four are of use to HTTP instruments only.
-fn called_with(score: &Score, asks: fn(&InstrumentConfig) -> bool) -> bool {
-    asks(&score.instrument_config) || asks(&score.backend.config)
+/// A next job that is not to have what this one has learned.
+fn is_unlearned(hook: &super::Hook) -> bool {
+    matches!(hook.action, HookAction::Job { inherit_learning: false, .. })
 }
 
-/// Keys set in this score that have no effect yet, in a fixed order. Everything else acts.
+/// Keys set in this score that have no effect, in a fixed order.
 #[must_use]
 pub fn inert_keys(score: &Score) -> Vec<&'static str> {
     let written = SECTIONS.into_iter().filter(|key| score.written.iter().any(|name| name == key));

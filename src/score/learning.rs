@@ -1,4 +1,5 @@
-//! `learning`: settings of the store of outcomes, checked but without effect until that store exists.
+//! `learning`: settings of the store of outcomes, checked but without effect until that store exists, and whether a
+//! person is asked (`escalation_enabled`), which acts.
 
 use std::path::{Path, PathBuf};
 
@@ -12,6 +13,8 @@ const RATIO: Bound = Bound::Within(0.0, 1.0);
 pub struct Learning {
     /// Default true.
     pub enabled: bool,
+    /// The score says more than whether a person is asked, and does not switch the rest off.
+    pub asks_for_store: bool,
     /// `json` (default) or `sqlite`.
     pub outcome_store_type: &'static str,
     /// Where outcomes are kept.
@@ -20,7 +23,7 @@ pub struct Learning {
     pub min_confidence_threshold: f64,
     /// Default 0.7.
     pub high_confidence_threshold: f64,
-    /// Default false.
+    /// Ask a person about a sheet before it fails. Default false.
     pub escalation_enabled: bool,
     /// Default true.
     pub use_global_patterns: bool,
@@ -95,8 +98,11 @@ pub struct AutoApply {
 
 impl Learning {
     pub(super) fn decode(f: &mut Fields<'_>, dir: &Path) -> Self {
+        let others = f.keys().filter(|(key, _)| key.as_str() != Some("escalation_enabled")).count();
+        let enabled = f.boolean("enabled", true);
         let learning = Self {
-            enabled: f.boolean("enabled", true),
+            enabled,
+            asks_for_store: enabled && others > 0,
             outcome_store_type: f.word(
                 "outcome_store_type",
                 &[("json", "json"), ("sqlite", "sqlite")],

@@ -172,6 +172,7 @@ fn a_locked_database_is_busy_and_recovers() {
     assert_eq!(store.active_jobs().unwrap().len(), 1);
 }
 
+// Invariant I84
 #[test]
 fn a_full_disk_takes_nothing_of_a_batch_and_recovers() {
     let (_keep, path) = place();

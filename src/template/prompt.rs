@@ -236,11 +236,19 @@ fn name_of(rule: &RuleResult) -> String {
     rule.description.clone().unwrap_or_else(|| rule.rule_type.clone())
 }
 
+/// Its name; without one what it looks at, since a score may have many rules of a kind.
+fn told_apart(rule: &RuleResult) -> String {
+    match (&rule.description, &rule.path) {
+        (None, Some(path)) => format!("{} `{path}`", rule.rule_type),
+        _ => name_of(rule),
+    }
+}
+
 /// The last part of a completion attempt: what is done, what is missing.
 fn completion((attempt, most): (u32, u32), previous: Option<&PreviousFailure>) -> String {
     let results: &[RuleResult] = previous.map_or(&[], |previous| &previous.validations);
     let passed: Vec<String> =
-        results.iter().filter(|rule| rule.passed).map(|rule| format!("- {}", name_of(rule))).collect();
+        results.iter().filter(|rule| rule.passed).map(|rule| format!("- {}", told_apart(rule))).collect();
     let mut hints: Vec<&str> = Vec::new();
     for hint in results.iter().filter(|rule| !rule.passed).filter_map(|rule| rule.suggested_fix.as_deref()) {
         let hint = head_chars(hint, 100);
@@ -308,6 +316,7 @@ mod tests {
         assert_eq!(assemble(&parts), " body\n\n");
     }
 
+    // Invariant I61
     #[test]
     fn parts_stand_in_order() {
         let requirements = [
@@ -408,6 +417,7 @@ mod tests {
         );
     }
 
+    // Invariant I61
     #[test]
     fn a_completion_attempt_ends_with_what_is_missing() {
         let previous = PreviousFailure { error: None, stderr_tail: String::new(), validations: results() };

@@ -99,6 +99,7 @@ mod tests {
 
     use super::*;
 
+    // Invariant I59
     #[test]
     fn every_kind_of_credential_disappears() {
         for (secret, kind) in [
@@ -120,6 +121,7 @@ mod tests {
         }
     }
 
+    // Invariant I59
     #[test]
     fn ordinary_text_stays() {
         for text in ["task-list", "sk-short", "the bearer of bad news", "ask-me-anything", ""] {
@@ -144,6 +146,7 @@ mod tests {
     }
 
     proptest! {
+        // Invariant I59
         #[test]
         fn redacting_is_idempotent(
             parts in prop::collection::vec(

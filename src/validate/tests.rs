@@ -126,6 +126,7 @@ fn files_that_exist() {
     assert_eq!(*bench.waits.borrow(), [Duration::from_millis(200); 6]);
 }
 
+// Invariant I74
 #[test]
 fn modified_means_modified_by_this_attempt() {
     let bench = Bench::new();

@@ -112,6 +112,7 @@ impl<T> Drop for Lane<T> {
 mod tests {
     use super::*;
 
+    // Invariant I83
     #[test]
     fn a_panicking_task_costs_itself_alone() {
         let (done, results) = crossbeam_channel::unbounded();

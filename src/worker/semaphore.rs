@@ -16,6 +16,7 @@ mod sync {
 mod tests {
     use super::*;
 
+    // Invariant I66
     #[test]
     fn a_permit_returns_with_its_last_clone() {
         let semaphore = Semaphore::new(1);

@@ -314,6 +314,7 @@ sleep 1000
     house.wait_empty();
 }
 
+// Invariant I82
 #[test]
 fn a_command_says_that_a_sheet_is_not_needed() {
     let mut house = House::new("");

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod control;
+mod job_log;
 mod order;
 mod prompts;
 mod retries;

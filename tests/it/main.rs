@@ -19,6 +19,7 @@ mod hostile;
 mod house;
 mod init;
 mod instruments;
+mod invariants;
 mod isolation;
 mod jobs;
 mod language;
@@ -26,6 +27,7 @@ mod layers;
 mod limits;
 #[cfg(feature = "http")]
 mod notifications;
+mod outside;
 mod pressure;
 mod recovery;
 mod registry;

@@ -50,6 +50,7 @@ fn too_many_processes_pause_the_oldest_job_and_it_goes_on_later() {
     assert_eq!(house.offer("young", json!({ "name": "other" }))["status"], "accepted");
 }
 
+// Invariant I34
 #[test]
 fn what_a_person_paused_stays_paused_when_the_pressure_goes() {
     let house = House::new("resource_limits: {max_processes: 6}\nmonitor_interval_seconds: 5\n");

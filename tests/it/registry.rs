@@ -69,6 +69,7 @@ fn a_submission_that_cannot_be_recorded_is_refused() {
     house.wait_sheet("job", 1, "in_progress");
 }
 
+// Invariant I84
 #[test]
 fn what_runs_goes_on_and_is_recorded_later() {
     let mut house = house();
@@ -182,6 +183,7 @@ fn file_limit(pid: u32, limit: &str) -> bool {
     command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
 }
 
+// Invariant I84
 #[test]
 fn a_full_disk_loses_nothing_that_was_accepted() {
     let house = house();

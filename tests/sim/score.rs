@@ -104,6 +104,7 @@ fn budget(random: &mut Random) -> Budget {
         sheet_tokens: limit(20_000),
         job_tokens: limit(80_000),
         warn_at_percent: 80.0,
+        no_reserve: random.chance(20),
     }
 }
 

@@ -87,7 +87,8 @@ pub(super) fn document(doc: Doc<'_>) -> Value {
         "circuit_breakers": doc.list("circuit_breakers"),
         "cost_limits": doc.get("cost_limits"),
         "hook_results": hooks,
-        "remarks": doc.list("remarks"),
+        "remarks": doc.list("warnings"),
+        "checkpoint": doc.get("checkpoint"),
         "sheets": sheets,
     });
     if doc.get("movements").is_array() {
@@ -125,7 +126,8 @@ pub(super) fn recent_errors(doc: Doc<'_>) -> Vec<Value> {
     let mut errors: Vec<(f64, Value)> = Vec::new();
     for (number, sheet) in doc.sheets() {
         let history = sheet.list("error_history");
-        if history.is_empty() && !sheet.text("error_message").is_empty() {
+        // A skipped sheet has a reason, not an error.
+        if history.is_empty() && !sheet.text("error_code").is_empty() {
             let at = sheet.moment("completed_at").unwrap_or(0.0);
             errors.push((at, json!({
                 "sheet_num": number, "timestamp": sheet.get("completed_at"), "error_type": sheet.get("error_category"),

@@ -222,7 +222,8 @@ fn stats(doc: Doc<'_>, style: Style, now: f64) -> String {
         lines.push(times.join(&format!(" {dot} ")));
     }
     let (done, total) = doc.progress();
-    let (retries, waits) = (doc.count("total_retry_count"), doc.count("rate_limit_waits"));
+    let (retries, waits) =
+        (doc.count("total_retry_count"), doc.count("rate_limit_waits") + doc.count("quota_waits"));
     lines.push(format!("Sheets: {done}/{total} {dot} Retries: {retries} {dot} Rate waits: {waits}"));
     if let Some(completed) = doc.moment("completed_at") {
         lines.push(format!("Completed: {}", format::moment(completed)));
@@ -244,7 +245,7 @@ fn cost(doc: Doc<'_>, style: Style) -> String {
     let confidence = doc.number("cost_confidence").unwrap_or(1.0);
     let mut text = format!("Cost: {}", dollars(cost, confidence));
     if let Some(limit) = limits.number("max_cost_per_job") {
-        text.push_str(&format!(" (limit: ${limit:.2})"));
+        text.push_str(&format!(" (limit: {})", crate::cli::cost::budget(limit)));
     }
     text.push_str(&format!(" {} Tokens: {tokens}", style.dot()));
     if let Some(limit) = limits.get("max_tokens_per_job").as_u64() {
@@ -252,7 +253,9 @@ fn cost(doc: Doc<'_>, style: Style) -> String {
     }
     text.push('\n');
     if doc.get("cost_limit_reached") == &Value::Bool(true) {
-        text.push_str(&format!("Cost limit reached {} job was paused\n", style.dash()));
+        let paused = doc.list("pause_flags").iter().any(|flag| flag == "cost");
+        let what = if paused { "the job was paused" } else { "what had finished was kept" };
+        text.push_str(&format!("Cost limit reached {} {what}\n", style.dash()));
     }
     text
 }

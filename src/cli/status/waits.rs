@@ -25,7 +25,9 @@ pub(super) fn section(doc: Doc<'_>, style: Style, now: f64) -> String {
             "" => limit.text("instrument").to_owned(),
             model => format!("{} ({model})", limit.text("instrument")),
         };
-        lines.push(limits::line(&name, limit, style));
+        // The limit is asked for again within the hour; a sheet of this job may have been told to wait longer.
+        let left = limit.number("seconds_remaining").unwrap_or(0.0).max(own_wait(doc, limit, now));
+        lines.push(limits::line(&name, left, style));
     }
     lines.extend(breakers(doc, style));
     if lines.is_empty() {
@@ -33,6 +35,15 @@ pub(super) fn section(doc: Doc<'_>, style: Style, now: f64) -> String {
     }
     let body: Vec<String> = lines.iter().map(|line| format!("  {line}\n")).collect();
     format!("{}\n{}", style.paint(Tone::Bold, "Waiting For"), body.concat())
+}
+
+/// Seconds until the first sheet that met this limit goes on; 0 when none waits for it.
+fn own_wait(doc: Doc<'_>, limit: Doc<'_>, now: f64) -> f64 {
+    let waits = doc.sheets().into_iter().filter(|(_, sheet)| {
+        sheet.text("status") == "waiting" && sheet.text("instrument_name") == limit.text("instrument")
+    });
+    let ends = waits.filter_map(|(_, sheet)| sheet.moment("rate_limit_expires_at"));
+    ends.min_by(f64::total_cmp).map_or(0.0, |end| end - now)
 }
 
 /// Sheets that wait for a person, each with the command that answers.
@@ -67,9 +78,7 @@ fn flags(doc: Doc<'_>) -> Vec<String> {
                     "more budget: raise `cost_limits` in {}, then: mozart resume {id}",
                     doc.text("config_path")
                 ),
-                "checkpoint" => {
-                    format!("confirmation, as a checkpoint of the score asks: mozart resume {id}")
-                }
+                "checkpoint" => checkpoint(doc, id),
                 "pressure" => "less load on this machine (paused by the monitor)".to_owned(),
                 "shutdown" => "the next start of the conductor".to_owned(),
                 // The questions say it.
@@ -82,6 +91,19 @@ fn flags(doc: Doc<'_>) -> Vec<String> {
         lines.push(format!("a person, who starts the next job of the chain: mozart resume {id}"));
     }
     lines
+}
+
+/// The place of the score at which a person is asked, and what it asks.
+fn checkpoint(doc: Doc<'_>, id: &str) -> String {
+    let at = Doc(doc.get("checkpoint"));
+    let what = match (at.get("sheet_num").as_u64(), format::one_line(at.text("name"), None)) {
+        (Some(sheet), name) => format!("confirmation before sheet {sheet}, as checkpoint `{name}` asks"),
+        (None, _) => "confirmation, as a checkpoint of the score asks".to_owned(),
+    };
+    match format::one_line(at.text("message"), None) {
+        message if message.is_empty() => format!("{what}: mozart resume {id}"),
+        message => format!("{what} ({message}): mozart resume {id}"),
+    }
 }
 
 fn pending_score(doc: Doc<'_>) -> Option<String> {
@@ -213,7 +235,7 @@ pub(super) fn details(doc: Doc<'_>, style: Style) -> String {
             ));
         }
     }
-    let remarks = doc.list("remarks");
+    let remarks = doc.list("warnings");
     if !remarks.is_empty() {
         if !text.is_empty() {
             text.push('\n');
@@ -221,7 +243,7 @@ pub(super) fn details(doc: Doc<'_>, style: Style) -> String {
         text.push_str(&format!("{}\n", style.paint(Tone::Bold, "Remarks")));
     }
     for remark in remarks.iter().rev().take(REMARKS).map(Doc) {
-        let sheet = remark.get("sheet_num").as_u64().or(remark.get("sheet").as_u64());
+        let sheet = remark.get("sheet_num").as_u64();
         let sheet = sheet.map_or_else(String::new, |number| format!("Sheet {number}: "));
         text.push_str(&format!(
             "  {} {sheet}{}\n",
@@ -298,7 +320,7 @@ mod tests {
     fn details_tell_who_took_over() {
         let doc = json!({"sheets": {"1": {"instrument_fallback_history": [
             {"from": "a", "to": "b", "reason": "rate_limit_exhausted", "timestamp": "2026-02-14T09:30:00Z"}]}},
-            "remarks": [{"sheet": 1, "message": "condition not evaluated"}]});
+            "warnings": [{"sheet_num": 1, "message": "condition not evaluated"}]});
         assert_eq!(
             details(Doc(&doc), Style::PLAIN),
             "Fallbacks\n  2026-02-14 09:30:00 UTC Sheet 1: a to b (rate limit exhausted)\n\n\

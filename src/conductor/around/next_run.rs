@@ -10,7 +10,7 @@ use serde_json::json;
 use super::Doing;
 use super::chain::{nothing_to_do, text};
 use super::origin::{Chained, Link, NextRun, Origin};
-use crate::conductor::card::Card;
+use crate::conductor::card::{Card, People};
 use crate::conductor::core::{Core, Timer};
 use crate::conductor::exchange::Exchange;
 use crate::conductor::live::{Dirty, Earlier, Live};
@@ -131,6 +131,7 @@ impl Core {
             chain_depth,
             parallel: prepared.score.parallel.enabled,
             origin: Origin { fresh: true, chain: Some(next.link) },
+            people: People::of(&prepared.score),
         });
         log::info!(
             "job.submitted job_id={id} config_path={:?} sheets={}",
@@ -147,7 +148,8 @@ impl Core {
     pub(in crate::conductor) fn say_farewell(&mut self, now: Now) {
         for mut farewell in std::mem::take(&mut self.around.farewells) {
             for event in farewell.events {
-                self.audience.publish(now, &farewell.id, event, Some(&mut farewell.watchers));
+                let told = self.audience.publish(now, &farewell.id, event, Some(&mut farewell.watchers));
+                self.log_event(&farewell.id, &told);
             }
             farewell.watchers.end_all(farewell.status);
         }

@@ -3,9 +3,11 @@
 use std::collections::HashMap;
 use std::path::Path;
 
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::checkpoint::JobRecord;
+use crate::classify::ErrorCode;
 use crate::exec::{AttemptRecord, SheetError};
 use crate::ids::{JobId, SheetNo};
 use crate::rpc::{RpcError, budget, params};
@@ -30,26 +32,27 @@ impl Desk {
         let state = self.status_value(id)?;
         let rows = self.reader.attempts(id, None).map_err(unreadable)?;
         let mut errors = Vec::new();
-        let mut with_records: Vec<SheetNo> = Vec::new();
+        let mut told: Vec<(u32, Value)> = Vec::new();
         for (nth, row) in numbered(&rows) {
             let Some(record) = decode(row) else { continue };
             if let Some(error) = error_of(&record, nth, asked.full) {
-                with_records.push(record.sheet);
+                told.push((record.sheet.0, error["error_code"].clone()));
                 errors.push((record.sheet.0, error));
             }
         }
-        // What failed without an attempt: a set-up, a decision, a sheet of an older program.
+        // What no attempt says: a budget that was spent, a decision, a sheet of an older program.
         let sheets = state["sheets"].as_object().into_iter().flatten();
         for (_, sheet) in sheets.filter(|(_, sheet)| sheet["status"] == "failed") {
             let num = sheet["sheet_num"].as_u64().and_then(|num| u32::try_from(num).ok()).unwrap_or(0);
-            if !with_records.contains(&SheetNo(num)) && !sheet["error_message"].is_null() {
+            let known = told.iter().any(|(of, code)| *of == num && *code == sheet["error_code"]);
+            if !known && !sheet["error_message"].is_null() {
                 errors.push((num, of_sheet(num, sheet)));
             }
         }
         // A job that failed because of its sheets repeats what they say.
         let own = |message: &&str| errors.is_empty() || !message.starts_with("Sheet ");
-        if let Some(message) = state["error_message"].as_str().filter(own) {
-            errors.push((0, of_job(message, &state)));
+        if state["error_message"].as_str().filter(own).is_some() {
+            errors.push((0, of_job(&state)));
         }
         errors.sort_by_key(|(sheet, _)| *sheet);
         let errors = errors.into_iter().map(|(_, error)| error).collect();
@@ -155,7 +158,7 @@ fn described(sheet: u32, error: &SheetError) -> Value {
         "error_code": error.code,
         "error_name": meaning.name,
         "category": meaning.category.to_string(),
-        "error_type": error_type(&error.code.to_string()),
+        "error_type": error.code.kind(),
         "retriable": meaning.retriable,
         "severity": meaning.severity.to_string(),
         "message": error.message,
@@ -164,30 +167,25 @@ fn described(sheet: u32, error: &SheetError) -> Value {
     })
 }
 
-fn error_type(code: &str) -> &'static str {
-    match code.as_bytes().get(1) {
-        Some(b'0') => "transient",
-        Some(b'1') => "rate_limit",
-        _ => "permanent",
+/// The error that a status object has of a sheet or of the job (`num` 0), with what its code says.
+fn of_state(num: u32, state: &Value, more: Value) -> Value {
+    let code = ErrorCode::deserialize(&state["error_code"]).unwrap_or(ErrorCode::E999);
+    let message = state["error_message"].as_str().unwrap_or_default().to_owned();
+    let mut value = described(num, &SheetError { code, message });
+    value["timestamp"] = state["completed_at"].clone();
+    if let (Value::Object(value), Value::Object(more)) = (&mut value, more) {
+        value.extend(more);
     }
+    value
 }
 
 fn of_sheet(num: u32, sheet: &Value) -> Value {
-    json!({
-        "sheet_num": num, "attempt": sheet["attempt_count"], "attempt_number": sheet["attempt_count"],
-        "error_code": sheet["error_code"], "category": sheet["error_category"],
-        "error_type": error_type(sheet["error_code"].as_str().unwrap_or("E999")),
-        "message": sheet["error_message"], "error_message": sheet["error_message"],
-        "timestamp": sheet["completed_at"],
-    })
+    let attempt = &sheet["attempt_count"];
+    of_state(num, sheet, json!({ "attempt": attempt, "attempt_number": attempt }))
 }
 
-fn of_job(message: &str, state: &Value) -> Value {
-    json!({
-        "sheet_num": 0, "attempt": null, "error_code": state["error_code"], "category": "job",
-        "error_type": "permanent", "message": message, "error_message": message,
-        "timestamp": state["completed_at"],
-    })
+fn of_job(state: &Value) -> Value {
+    of_state(0, state, json!({ "attempt": null, "category": "job" }))
 }
 
 /// Both parts in at most `limit` bytes where that is possible: tails go first, then the details of

@@ -63,6 +63,7 @@ impl Desk {
             status["blocked"] = blocked.to_string().into();
         }
         status["job_name"] = view.card.name.clone().into();
+        view.card.people.put_into(&mut status);
         view.waits(&self.view.standing(), now).put_into(&mut status);
         status["cost_limits"] = cost_limits(&view.spec.budget);
         status["modify_pending"] = view.modify.as_deref().into();
@@ -105,10 +106,11 @@ impl Desk {
         let prepared = self.prepared_of(stored)?;
         let now = self.clock.now();
         let exec = Execution::restore(Arc::clone(&prepared.spec), job, sheets, now);
-        let card = Card::of_row(&stored.row, prepared.score.parallel.enabled);
+        let card = Card::of_row(&stored.row, &prepared.score);
         let mut status =
             checkpoint::status_json(&card.meta(None), &prepared.spec, exec.job(), exec.sheets(), None, now);
-        status["job_name"] = card.name.into();
+        status["job_name"] = card.name.clone().into();
+        card.people.put_into(&mut status);
         status["cost_limits"] = cost_limits(&prepared.spec.budget);
         // An ended job waits for no instrument.
         status["rate_limits"] = json!([]);

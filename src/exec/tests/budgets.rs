@@ -65,12 +65,14 @@ fn what_cannot_be_retried_is_not() {
     check(one(0), &[failure(ErrorCode::E502, false)], "a:E502 failed");
 }
 
+// Invariant I17
 #[test]
 fn a_missing_login_goes_to_the_fallback_at_once() {
     let world = check(one(1), &[failure(ErrorCode::E502, false), ran(1, 1)], "a:E502 b:ok completed");
     assert_eq!(world.ledger(1).fallbacks[0].reason, "auth_failure");
 }
 
+// Invariant I14, I16
 #[test]
 fn every_fallback_has_fresh_budgets_and_the_chain_ends() {
     let mut spec = one(2);

@@ -46,6 +46,7 @@ fn clearing_one_flag_never_clears_another() {
     assert_eq!(world.exec.status(), JobStatus::Queued);
 }
 
+// Invariant I53
 #[test]
 fn pause_now_costs_nothing_and_keeps_finished_work() {
     let mut world = World::begun(two_wide());

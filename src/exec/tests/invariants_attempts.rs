@@ -6,6 +6,7 @@ fn one() -> World {
     World::begun(spec(&[&[]]))
 }
 
+// Invariant I1
 #[test]
 fn i1_success_without_rules_completes_at_once() {
     let mut world = one();
@@ -14,6 +15,7 @@ fn i1_success_without_rules_completes_at_once() {
     assert_eq!(world.ledger(1).outcome, Some(OutcomeCategory::SuccessFirstTry));
 }
 
+// Invariant I2
 #[test]
 fn i2_a_failure_without_rules_completes_nothing() {
     let mut world = one();
@@ -21,6 +23,7 @@ fn i2_a_failure_without_rules_completes_nothing() {
     assert_eq!(world.line(), "running retry_scheduled");
 }
 
+// Invariant I3
 #[test]
 fn i3_only_all_rules_complete_a_sheet() {
     for (passed, executed, state) in
@@ -32,6 +35,7 @@ fn i3_only_all_rules_complete_a_sheet() {
     }
 }
 
+// Invariant I4
 #[test]
 fn i4_nothing_passed_consumes_one_retry_and_a_failure_is_counted_once() {
     for outcome in [ran(0, 4), failure(ErrorCode::E009, true)] {
@@ -41,6 +45,7 @@ fn i4_nothing_passed_consumes_one_retry_and_a_failure_is_counted_once() {
     }
 }
 
+// Invariant I5
 #[test]
 fn i5_a_partial_success_uses_the_completion_budget_only() {
     let mut world = one();
@@ -51,6 +56,7 @@ fn i5_a_partial_success_uses_the_completion_budget_only() {
     assert_eq!(order(&effects).map(|order| order.mode), Some(Mode::Completion));
 }
 
+// Invariant I6
 #[test]
 fn i6_rate_limits_consume_no_retry() {
     let mut world = one();
@@ -63,6 +69,7 @@ fn i6_rate_limits_consume_no_retry() {
     assert_eq!((world.ledger(1).normal_attempts, world.ledger(1).rate_limit_waits), (1, 0));
 }
 
+// Invariant I10
 #[test]
 fn i10_no_retries_means_one_attempt_and_n_means_n_more() {
     for retries in [0, 2] {
@@ -82,6 +89,7 @@ fn i10_no_retries_means_one_attempt_and_n_means_n_more() {
     }
 }
 
+// Invariant I18, I19, I20
 #[test]
 fn i18_i19_i20_a_retry_waits_its_delay_and_is_never_lost() {
     let mut world = one();
@@ -95,6 +103,7 @@ fn i18_i19_i20_a_retry_waits_its_delay_and_is_never_lost() {
     assert_eq!(world.step(Input::Tick), [], "there is no retry that could be due");
 }
 
+// Invariant I41
 #[test]
 fn i41_a_rate_limit_leaves_running_sheets_alone() {
     let mut spec = spec(&[&[], &[]]);
@@ -109,6 +118,7 @@ fn i41_a_rate_limit_leaves_running_sheets_alone() {
     assert_eq!(world.line(), "running pending dispatched");
 }
 
+// Invariant I40
 #[test]
 fn i40_clearing_one_instrument_leaves_the_others_waiting() {
     let mut spec = spec(&[&[], &[]]);
@@ -123,6 +133,7 @@ fn i40_clearing_one_instrument_leaves_the_others_waiting() {
     assert_eq!(world.line(), "running pending pending");
 }
 
+// Invariant I46
 #[test]
 fn i46_only_what_is_the_instruments_own_fault_is_blamed_on_it() {
     let said = |outcome: Outcome, output: u64| {
@@ -147,6 +158,7 @@ fn i46_only_what_is_the_instruments_own_fault_is_blamed_on_it() {
     assert_eq!(said(interrupted(), 0), None);
 }
 
+// Invariant I54
 #[test]
 fn i54_a_lost_attempt_counts_once_is_remembered_and_costs_nothing() {
     let mut world = one();
@@ -159,6 +171,7 @@ fn i54_a_lost_attempt_counts_once_is_remembered_and_costs_nothing() {
     assert_eq!(world.step(lost), [], "it acts on active sheets only");
 }
 
+// Invariant I70
 #[test]
 fn i70_running_jobs_have_no_end_and_ended_ones_have() {
     let mut world = one();
@@ -172,6 +185,7 @@ fn i70_running_jobs_have_no_end_and_ended_ones_have() {
     assert!(world.exec.sheet(SheetNo(1)).unwrap().state.ended_at().is_some());
 }
 
+// Invariant I72
 #[test]
 fn i72_the_pause_between_sheets_is_not_armed_while_siblings_run() {
     let mut spec = spec(&[&[], &[], &[]]);
@@ -188,6 +202,7 @@ fn i72_the_pause_between_sheets_is_not_armed_while_siblings_run() {
     assert_eq!(world.runnable(), [3]);
 }
 
+// Invariant I78
 #[test]
 fn i78_the_result_of_an_earlier_attempt_is_ignored() {
     let mut world = one();

@@ -13,6 +13,7 @@ fn job_limit(micro: u64) -> Budget {
     Budget { job_cost: Some(micro), ..Budget::default() }
 }
 
+// Invariant I8, I9
 #[test]
 fn i8_i9_every_attempt_is_paid_and_the_job_is_the_sum_of_its_sheets() {
     let mut world = budgeted(&[&[], &[]], Budget::default());
@@ -33,12 +34,24 @@ fn i8_i9_every_attempt_is_paid_and_the_job_is_the_sum_of_its_sheets() {
     assert_eq!((ledger.spent.attempts, ledger.spent.tokens()), (5, 550));
 }
 
+// Invariant I38
 #[test]
 fn i38_as_much_as_the_limit_is_allowed_and_a_bit_more_is_not() {
     for (limit, spent, flags) in [(100, 100, vec![]), (100, 101, vec!["cost"]), (0, 1, vec!["cost"])] {
         let mut world = budgeted(&[&[], &[]], job_limit(limit));
         world.run_with(1, ran(1, 1), cost(spent));
         assert_eq!(world.flags(), flags, "{spent} of {limit}");
+    }
+}
+
+// Invariant I37
+#[test]
+fn what_running_sheets_will_cost_is_kept_back_unless_the_score_says_otherwise() {
+    for no_reserve in [false, true] {
+        let mut world = budgeted(&[&[], &[], &[]], Budget { no_reserve, ..job_limit(100) });
+        world.run_with(1, ran(1, 1), cost(60));
+        world.dispatch(2);
+        assert_eq!(!world.runnable().is_empty(), no_reserve);
     }
 }
 
@@ -58,6 +71,7 @@ fn i37_a_resumed_job_that_may_not_spend_more_stays_paused() {
     assert_eq!(world.exec.status(), JobStatus::Queued);
 }
 
+// Invariant I37
 #[test]
 fn i37_an_ended_job_over_its_budget_is_paused_before_anything_is_dispatched() {
     let mut world = budgeted(&[&[]], job_limit(100));
@@ -67,6 +81,7 @@ fn i37_an_ended_job_over_its_budget_is_paused_before_anything_is_dispatched() {
     assert_eq!((world.line().as_str(), world.flags()), ("paused pending", vec!["cost"]));
 }
 
+// Invariant I39
 #[test]
 fn i39_a_sheet_over_its_limit_fails_before_a_retry_but_keeps_a_success() {
     let budget = Budget { sheet_cost: Some(100), ..Budget::default() };

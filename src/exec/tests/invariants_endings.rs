@@ -37,6 +37,7 @@ fn late() -> Vec<Input> {
     all
 }
 
+// Invariant I21, I22
 #[test]
 fn i21_i22_terminal_sheets_and_jobs_resist_everything() {
     let ends: [fn(&mut World); 3] = [
@@ -60,6 +61,7 @@ fn i21_i22_terminal_sheets_and_jobs_resist_everything() {
     }
 }
 
+// Invariant I23
 #[test]
 fn i23_inputs_for_sheets_that_do_not_exist_are_harmless() {
     let mut world = World::begun(spec(&[&[]]));
@@ -80,6 +82,7 @@ fn i23_inputs_for_sheets_that_do_not_exist_are_harmless() {
     }
 }
 
+// Invariant I26, I27, I28
 #[test]
 fn i26_i28_a_failure_blocks_all_that_depends_on_it_and_nothing_else() {
     // A diamond below 1, a chain below that, and 6 beside it.
@@ -96,6 +99,7 @@ fn i26_i28_a_failure_blocks_all_that_depends_on_it_and_nothing_else() {
     assert_eq!(world.runnable(), [2], "the fan-in waits for both");
 }
 
+// Invariant I27, I32
 #[test]
 fn i27_i32_what_a_person_skips_satisfies_and_the_job_succeeds() {
     let mut world = World::begun(spec(&[&[], &[1]]));
@@ -106,6 +110,7 @@ fn i27_i32_what_a_person_skips_satisfies_and_the_job_succeeds() {
     assert_eq!(world.line(), "completed operator completed");
 }
 
+// Invariant I30
 #[test]
 fn i30_a_job_whose_last_sheets_are_blocked_ends_in_the_same_turn() {
     let mut world = World::begun(spec(&[&[], &[1], &[2]]));
@@ -114,6 +119,7 @@ fn i30_a_job_whose_last_sheets_are_blocked_ends_in_the_same_turn() {
     assert_eq!(world.line(), "failed failed upstream_failed upstream_failed");
 }
 
+// Invariant I31
 #[test]
 fn i31_waits_and_questions_are_not_the_end() {
     let mut spec = spec(&[&[], &[], &[]]);
@@ -130,6 +136,7 @@ fn i31_waits_and_questions_are_not_the_end() {
     assert_eq!(world.exec.counts().unfinished(), 3);
 }
 
+// Invariant I53
 #[test]
 fn i53_a_stop_keeps_what_is_done_and_makes_the_rest_pending() {
     let mut spec = spec(&[&[], &[], &[]]);
@@ -143,6 +150,7 @@ fn i53_a_stop_keeps_what_is_done_and_makes_the_rest_pending() {
     assert_eq!(world.runnable(), [0; 0]);
 }
 
+// Invariant I64, I65
 #[test]
 fn i64_i65_a_restart_keeps_budgets_questions_and_decisions() {
     let mut spec = spec(&[&[], &[]]);

@@ -11,6 +11,7 @@ fn everything() -> JobSpec {
     spec
 }
 
+// Invariant I11, I12
 #[test]
 fn i11_i12_fallback_then_healing_once_then_a_person_then_the_end() {
     let mut world = World::begun(everything());
@@ -40,6 +41,7 @@ fn i11_i12_fallback_then_healing_once_then_a_person_then_the_end() {
     assert_eq!(world.ledger(1).error.as_ref().unwrap().code, ErrorCode::E003);
 }
 
+// Invariant I11
 #[test]
 fn i11_completion_without_success_goes_on_with_the_retries_that_are_left() {
     let mut spec = spec(&[&[]]);
@@ -56,6 +58,7 @@ fn i11_completion_without_success_goes_on_with_the_retries_that_are_left() {
     assert_eq!(world.line(), "failed failed");
 }
 
+// Invariant I12
 #[test]
 fn i12_without_an_applied_remedy_there_is_no_healing() {
     let mut spec = spec(&[&[]]);
@@ -68,6 +71,7 @@ fn i12_without_an_applied_remedy_there_is_no_healing() {
     assert_eq!(world.ledger(1).outcome, Some(OutcomeCategory::FailedFatal));
 }
 
+// Invariant I13
 #[test]
 fn i13_a_question_blocks_nobody_only_the_final_failure_does() {
     let mut spec = everything();
@@ -82,6 +86,7 @@ fn i13_a_question_blocks_nobody_only_the_final_failure_does() {
     assert_eq!(world.runnable(), [2]);
 }
 
+// Invariant I14, I15
 #[test]
 fn i14_i15_every_instrument_has_fresh_budgets_and_its_own_model() {
     let mut spec = spec(&[&[]]);
@@ -104,6 +109,7 @@ fn i14_i15_every_instrument_has_fresh_budgets_and_its_own_model() {
     assert_eq!(models, [Some("large"), None, None]);
 }
 
+// Invariant I16
 #[test]
 fn i16_the_history_of_instruments_keeps_its_newest_entries_and_says_why() {
     let mut spec = spec(&[&[]]);
@@ -117,6 +123,7 @@ fn i16_the_history_of_instruments_keeps_its_newest_entries_and_says_why() {
     assert_eq!((&*fallbacks[49].to, fallbacks[49].reason.as_str()), ("i59", "auth_failure"));
 }
 
+// Invariant I17
 #[test]
 fn i17_a_missing_login_fails_at_once_and_blocks_what_depends_on_it() {
     let mut spec = everything();
@@ -126,6 +133,7 @@ fn i17_a_missing_login_fails_at_once_and_blocks_what_depends_on_it() {
     assert_eq!(world.line(), "failed failed upstream_failed");
 }
 
+// Invariant I14, I48
 #[test]
 fn i48_a_sheet_without_a_usable_instrument_stays_pending() {
     let mut world = World::begun(everything());

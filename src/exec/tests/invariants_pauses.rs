@@ -14,6 +14,7 @@ fn fatal() -> Outcome {
     failure(ErrorCode::E003, false)
 }
 
+// Invariant I33, I52
 #[test]
 fn i33_i52_a_paused_job_starts_nothing_and_can_be_paused_again() {
     let mut world = World::begun(spec(&[&[]]));
@@ -27,6 +28,7 @@ fn i33_i52_a_paused_job_starts_nothing_and_can_be_paused_again() {
     }
 }
 
+// Invariant I34
 #[test]
 fn i34_a_persons_pause_survives_answers_timeouts_and_limits() {
     let mut world = asking();
@@ -49,6 +51,7 @@ fn i34_a_persons_pause_survives_answers_timeouts_and_limits() {
     assert_eq!(world.flags(), ["user"]);
 }
 
+// Invariant I35
 #[test]
 fn i35_the_last_of_two_questions_ends_the_pause_unless_the_cost_says_no() {
     for limit in [None, Some(100)] {
@@ -69,6 +72,7 @@ fn i35_the_last_of_two_questions_ends_the_pause_unless_the_cost_says_no() {
     }
 }
 
+// Invariant I36
 #[test]
 fn i36_answers_that_come_late_or_twice_are_ignored() {
     let mut world = asking();
@@ -107,6 +111,7 @@ fn resuming_does_not_answer_a_question() {
     assert_eq!((world.line().as_str(), world.flags()), ("paused fermata pending", vec!["escalation"]));
 }
 
+// Invariant I81
 #[test]
 fn i81_eased_pressure_frees_neither_cost_nor_questions() {
     let mut spec = spec(&[&[], &[]]);

@@ -329,6 +329,8 @@ fn check_step(
             if old.state.is_terminal() {
                 prop_assert_eq!(&old.state, &new.state, "terminal sheets stay");
             }
+            let (was, is) = (old.ledger.instrument_index, new.ledger.instrument_index);
+            prop_assert!(was <= is, "a sheet goes on along its chain, never back");
         }
         if status.is_terminal() {
             prop_assert_eq!(status, world.exec.status());
@@ -360,6 +362,7 @@ fn comparable(world: &World) -> (crate::checkpoint::JobRecord, Duration) {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
 
+    // Invariant I9, I14, I21, I28, I31, I70
     #[test]
     fn no_sequence_breaks_a_promise(spec in any_spec(), acts in proptest::collection::vec(act(), 0..120)) {
         let mut world = World::new(spec);
@@ -417,6 +420,7 @@ proptest! {
         }
     }
 
+    // Invariant I19, I30
     #[test]
     fn every_job_can_be_brought_to_an_end(spec in any_spec(), hows in proptest::collection::vec(any::<u8>(), 1..40)) {
         let mut world = World::begun(spec);

@@ -2,6 +2,7 @@
 
 use super::*;
 
+// Invariant I19, I79
 #[test]
 fn waits_go_on_with_what_remains_even_after_a_clock_jump() {
     let mut world = World::begun(spec(&[&[]]));
@@ -19,6 +20,7 @@ fn waits_go_on_with_what_remains_even_after_a_clock_jump() {
     assert_eq!(jumped.wait(), seconds(10), "never longer than it was");
 }
 
+// Invariant I29
 #[test]
 fn a_cascade_that_was_not_stored_is_made_up_for() {
     let mut world = World::begun(spec(&[&[], &[1], &[]]));

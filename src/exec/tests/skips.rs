@@ -37,6 +37,7 @@ fn conditions_see_sheets_job_and_numbers() {
     }
 }
 
+// Invariant I82
 #[test]
 fn i82_a_condition_that_cannot_be_evaluated_skips_nothing() {
     let mut world = with_condition("sheets[9].status == 'completed'");

@@ -151,6 +151,7 @@ mod tests {
         }
     }
 
+    // Invariant I36
     #[test]
     fn decisions_and_what_goes_with_them() {
         let approve = |value| Approve::try_from(named(value));

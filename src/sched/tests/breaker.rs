@@ -24,6 +24,7 @@ fn held(breakers: &Breakers, at: u64) -> Option<Option<Mono>> {
     breakers.hold(now(at).mono, &on("x")).map(reason::Hold::until)
 }
 
+// Invariant I46
 #[test]
 fn it_opens_at_the_threshold_and_a_success_before_resets() {
     let mut breakers = Breakers::default();
@@ -39,6 +40,7 @@ fn it_opens_at_the_threshold_and_a_success_before_resets() {
     assert_eq!(breakers.hold(now(1).mono, &on("x/big")), None, "another model");
 }
 
+// Invariant I46
 #[test]
 fn a_failed_probe_doubles_the_wait_up_to_the_recovery() {
     let mut breakers = Breakers::default();
@@ -58,6 +60,7 @@ fn a_failed_probe_doubles_the_wait_up_to_the_recovery() {
     assert_eq!(held(&breakers, at), Some(Some(now(at + 30).mono)), "the row of openings was broken");
 }
 
+// Invariant I46
 #[test]
 fn late_results_neither_close_it_nor_move_its_timer() {
     let mut breakers = Breakers::default();
@@ -143,6 +146,7 @@ fn open(scheduler: &mut Scheduler, at: u64, instrument: &str) {
     scheduler.instrument_said(now(at), &on(instrument), false, &id("a"), SheetNo(99));
 }
 
+// Invariant I46
 #[test]
 fn an_open_instrument_is_skipped_along_the_chain() {
     let mut scheduler = Scheduler::new(limits(9));
@@ -159,6 +163,7 @@ fn an_open_instrument_is_skipped_along_the_chain() {
     assert_eq!(scheduler.pick(now(1), Throttle::Free, &offers), Pick::Run(id("a"), SheetNo(1)));
 }
 
+// Invariant I47, I48
 #[test]
 fn with_every_instrument_open_a_sheet_waits_and_then_one_probes() {
     let mut scheduler = Scheduler::new(limits(9));
@@ -201,6 +206,7 @@ fn the_strictest_policy_counts_and_jobs_without_one_do_not() {
 }
 
 proptest! {
+    // Invariant I46, I47
     /// Whatever is said in whatever order: half-open has one probe, and the wait stays within bounds.
     #[test]
     fn half_open_lets_one_through_and_waits_are_bounded(

@@ -67,6 +67,7 @@ fn the_last_job_in_line_gets_its_turn_although_others_keep_coming() {
     assert!(served.is_some_and(|minute| minute < 120), "{served:?}");
 }
 
+// Invariant I80
 #[test]
 fn a_single_sheet_gets_the_first_slot_beside_fifty() {
     let (mut scheduler, mut offers) = world(limits(4), &[("a", 50, "x")]);
@@ -78,6 +79,7 @@ fn a_single_sheet_gets_the_first_slot_beside_fifty() {
     assert_eq!(drain(&mut scheduler, &mut offers, now(2)).0, "b1");
 }
 
+// Invariant I24, I25
 #[test]
 fn registering_and_leaving_twice_changes_nothing() {
     let (mut scheduler, mut offers) = world(limits(3), &[("a", 5, "x")]);
@@ -124,6 +126,7 @@ fn act() -> impl Strategy<Value = Act> {
 const INSTRUMENTS: [&str; 5] = ["a", "b", "c/m", "c/n", "d"];
 
 proptest! {
+    // Invariant I66
     /// A scheduler that remembers decides as one that looks at everything anew, whatever happens; no
     /// limit is exceeded and no slot is lost.
     #[test]

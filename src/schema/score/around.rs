@@ -2,108 +2,232 @@
 
 use crate::schema::key::Default::{Is, Nothing, Required, Says, Unsaid};
 use crate::schema::key::Kind::{
-    Bool, ByName, False, Filled, Free, Int, Label, Limited, List, Matching, Number, Path, Regex, Seconds,
-    Section, Text, Word,
+    Bool, ByName, Filled, Free, Int, Label, Limited, List, Matching, Number, Path, Regex, Seconds, Section,
+    Text, Word,
 };
-use crate::schema::key::Range::{Above, AboveTo, Least, Within};
-use crate::schema::key::{Key, MANY, later};
+use crate::schema::key::Range::{Above, AboveTo, Least};
+use crate::schema::key::{Key, MANY, key, older};
 
 pub(super) const CIRCUIT_BREAKER: &[Key] = &[
-    later("circuit_breaker.enabled", Bool, Is("true"), "Use it."),
-    later("circuit_breaker.failure_threshold", Int(1, 100), Is("5"), "Failures in a row."),
-    later(
+    key(
+        "circuit_breaker.enabled",
+        Bool,
+        Is("true"),
+        "Leave an instrument alone for a while after failures in a row that are its fault; false: this job is neither counted nor held.",
+    ),
+    key(
+        "circuit_breaker.failure_threshold",
+        Int(1, 100),
+        Is("5"),
+        "Failures in a row; of several jobs that use the instrument the lowest number counts.",
+    ),
+    key(
         "circuit_breaker.recovery_timeout_seconds",
         Number(AboveTo(0.0, 3600.0)),
         Is("300"),
-        "Time until the instrument is tried again.",
+        "Seconds, the longest rest: the first is 30 s (or this, if less), doubled with each try that fails.",
     ),
-    later("circuit_breaker.cross_workspace_coordination", Bool, Is("true"), "Share with other jobs."),
-    later(
+    older(
+        "circuit_breaker.cross_workspace_coordination",
+        Bool,
+        Is("true"),
+        "What is known of an instrument is always shared by all jobs of a conductor.",
+    ),
+    older(
         "circuit_breaker.honor_other_jobs_rate_limits",
         Bool,
         Is("true"),
-        "Heed limits that other jobs met; false without coordination.",
+        "Limits that other jobs met are always heeded.",
     ),
 ];
 
 pub(super) const COST_LIMITS: &[Key] = &[
-    later("cost_limits.enabled", Bool, Says("true when a limit is set"), "Use them.")
+    key("cost_limits.enabled", Bool, Says("true when a limit is set"), "Keep the limits below.")
         .never_null()
         .rule("true without any limit"),
-    later("cost_limits.max_cost_per_sheet", Number(Above(0.0)), Nothing, "Dollars."),
-    later("cost_limits.max_cost_per_job", Number(Above(0.0)), Nothing, "Dollars."),
-    later("cost_limits.max_tokens_per_sheet", Int(1, MANY), Nothing, "Tokens."),
-    later("cost_limits.max_tokens_per_job", Int(1, MANY), Nothing, "Tokens."),
-    later(
+    key(
+        "cost_limits.max_cost_per_sheet",
+        Number(Above(0.0)),
+        Nothing,
+        "US dollars for all attempts of a sheet together; beyond that it fails with E007, in the middle of a run where the program tells what it uses.",
+    ),
+    key(
+        "cost_limits.max_cost_per_job",
+        Number(Above(0.0)),
+        Nothing,
+        "US dollars for the job; beyond that it is paused (`cost`) until the limit is raised.",
+    ),
+    key(
+        "cost_limits.max_tokens_per_sheet",
+        Int(1, MANY),
+        Nothing,
+        "Tokens read and written by all attempts of a sheet together, as `max_cost_per_sheet`.",
+    ),
+    key(
+        "cost_limits.max_tokens_per_job",
+        Int(1, MANY),
+        Nothing,
+        "Tokens read and written by the job, as `max_cost_per_job`.",
+    ),
+    key(
         "cost_limits.cost_per_1k_input_tokens",
         Number(Above(0.0)),
         Says("0.003 when only the other is written"),
-        "Price of models without one.",
+        "US dollars for a thousand tokens that are read, for models whose profile names no price; without either of the two their cost is unknown.",
     ),
-    later(
+    key(
         "cost_limits.cost_per_1k_output_tokens",
         Number(Above(0.0)),
         Says("0.015 when only the other is written"),
-        "Price of models without one.",
+        "The same for tokens that are written.",
     ),
-    later("cost_limits.warn_at_percent", Number(AboveTo(0.0, 100.0)), Is("80"), "Share that is remarked."),
+    key(
+        "cost_limits.warn_at_percent",
+        Number(AboveTo(0.0, 100.0)),
+        Is("80"),
+        "Percent of the job's limit at which `cost.warning` is told; again at 90 and 100.",
+    ),
 ];
 
 pub(super) const WORKSPACE_LIFECYCLE: &[Key] = &[
-    later("workspace_lifecycle.archive_on_fresh", Bool, Is("false"), "Move old content away on a fresh run."),
-    later("workspace_lifecycle.archive_dir", Text, Is("\"archive\""), "Where to.")
-        .rule("an absolute path, or one with `..`"),
-    later(
+    key(
+        "workspace_lifecycle.archive_on_fresh",
+        Bool,
+        Is("false"),
+        "Move the content of the workspace away before a run with `--fresh`.",
+    ),
+    key(
+        "workspace_lifecycle.archive_dir",
+        Text,
+        Is("\"archive\""),
+        "Directory in the workspace that the archives are put into.",
+    )
+    .rule("an absolute path, or one with `..`"),
+    key(
         "workspace_lifecycle.archive_naming",
         Word(&["iteration", "timestamp"]),
         Is("\"iteration\""),
-        "Names of archives.",
+        "`iteration`: `iteration-N`, the number that the file `.iteration` holds; `timestamp`, or without that file: `archive-YYYYmmdd-HHMMSS`.",
     ),
-    later("workspace_lifecycle.max_archives", Int(0, MANY), Is("0"), "Newest archives kept; 0 means all."),
-    later(
+    key(
+        "workspace_lifecycle.max_archives",
+        Int(0, MANY),
+        Is("0"),
+        "Newest archives that are kept; 0 keeps all.",
+    ),
+    key(
         "workspace_lifecycle.preserve_patterns",
         List(&Filled),
-        Says("state, archives, worktrees"),
-        "What stays.",
+        Says("`.iteration`, `.mozart-*`, `.marianne-*`, `.coverage`, `archive/**`, `.worktrees/**`"),
+        "What stays in the workspace: names at its top level, with `*` and `?`.",
     ),
-    later("workspace_lifecycle.archive_required", Bool, Is("false"), "A failed archive fails the run."),
+    key(
+        "workspace_lifecycle.archive_required",
+        Bool,
+        Is("false"),
+        "A failed archive fails the job; otherwise it is remarked.",
+    ),
 ];
 
 pub(super) const ON_SUCCESS_ON_FAILURE: &[Key] = &[
-    later("on_success.*.type", Word(&["run_job", "run_command", "run_script"]), Required, "What is run."),
-    later("on_success.*.job_path", Path, Unsaid, "Score of the next job; needed by `run_job`.")
-        .rule("missing with `run_job`"),
-    later("on_success.*.job_workspace", Path, Nothing, "Its workspace."),
-    later("on_success.*.command", Text, Unsaid, "Needed by `run_command` and `run_script`.")
-        .rule("missing with `run_command` and `run_script`; more than 4096 bytes"),
-    later("on_success.*.working_directory", Path, Says("the workspace"), "Directory of the command."),
-    later("on_success.*.description", Label(0, 0), Nothing, "Shown to people."),
-    later(
+    key(
+        "on_success.*.type",
+        Word(&["run_job", "run_command", "run_script"]),
+        Required,
+        "`run_job` submits a score, `run_command` runs a line of the shell, `run_script` a program without a shell.",
+    ),
+    key("on_success.*.job_path", Path, Unsaid, "Score of the next job.").rule("missing with `run_job`"),
+    key(
+        "on_success.*.job_workspace",
+        Path,
+        Nothing,
+        "Workspace of the next job; without it `concert.inherit_workspace` decides.",
+    ),
+    key(
+        "on_success.*.command",
+        Text,
+        Unsaid,
+        "What is run; `{workspace}`, `{job_id}` and `{sheet_count}` are replaced.",
+    )
+    .rule("missing with `run_command` and `run_script`; more than 4096 bytes"),
+    key("on_success.*.working_directory", Path, Says("the workspace"), "Directory of the command."),
+    key("on_success.*.description", Label(0, 0), Nothing, "Shown in the result."),
+    key(
         "on_success.*.on_failure",
         Word(&["continue", "abort"]),
         Is("\"continue\""),
-        "Whether remaining hooks run after a failure.",
+        "After a failure of this hook: `continue` with the next one, or `abort` the rest and fail the job (E701).",
     ),
-    later("on_success.*.timeout_seconds", Seconds(Above(0.0)), Is("300"), "Longest run."),
-    later("on_success.*.detached", Bool, Is("false"), "Do not wait for the end of the next job."),
-    later("on_success.*.fresh", Bool, Is("false"), "The next job starts with a clean state."),
-    later("on_success.*.pause_before_chain", Bool, Is("false"), "Wait for a person first."),
-    later("on_success.*.inherit_learning", Bool, Is("true"), "Without effect."),
+    key(
+        "on_success.*.timeout_seconds",
+        Seconds(Above(0.0)),
+        Is("300"),
+        "Longest run in seconds, or longest wait for the next job, which goes on.",
+    ),
+    key(
+        "on_success.*.detached",
+        Bool,
+        Is("false"),
+        "The next job only has to be accepted; its end is not waited for.",
+    ),
+    key(
+        "on_success.*.fresh",
+        Bool,
+        Is("false"),
+        "The next job starts with a clean state; needed by a job that chains itself.",
+    ),
+    key(
+        "on_success.*.pause_before_chain",
+        Bool,
+        Is("false"),
+        "The job becomes `paused_at_chain`; `mozart resume` submits the next one.",
+    ),
+    older(
+        "on_success.*.inherit_learning",
+        Bool,
+        Is("true"),
+        "Nothing is learned yet that could be handed on.",
+    ),
 ];
 
 pub(super) const CONCERT: &[Key] = &[
-    later("concert.enabled", Bool, Is("false"), "Use the settings below; the depth is always limited."),
-    later("concert.max_chain_depth", Int(1, 100), Is("5"), "Most jobs in a chain."),
-    later("concert.cooldown_between_jobs_seconds", Seconds(Least(0.0)), Is("5"), "Wait before the next job."),
-    later("concert.inherit_workspace", Bool, Is("true"), "The next job works in the same workspace."),
-    later("concert.concert_log_path", Path, Says("`concert.log` in the workspace"), "Log of the chain."),
-    later("concert.abort_concert_on_hook_failure", Bool, Is("false"), "A failed hook ends the chain."),
+    key(
+        "concert.enabled",
+        Bool,
+        Is("false"),
+        "Use `max_chain_depth`; without it a chain ends at depth 100. The other keys always count.",
+    ),
+    key("concert.max_chain_depth", Int(1, 100), Is("5"), "Jobs that may follow the first one of a chain."),
+    key(
+        "concert.cooldown_between_jobs_seconds",
+        Seconds(Least(0.0)),
+        Is("5"),
+        "Seconds to wait before the next job is submitted.",
+    ),
+    key(
+        "concert.inherit_workspace",
+        Bool,
+        Is("true"),
+        "The next job works in the workspace of this one, unless its hook names another.",
+    ),
+    key(
+        "concert.concert_log_path",
+        Path,
+        Says("`concert.log` in the workspace"),
+        "File with a line of JSON for everything that happens in the chain.",
+    ),
+    key(
+        "concert.abort_concert_on_hook_failure",
+        Bool,
+        Is("false"),
+        "Every hook that fails aborts, as `on_failure: abort`.",
+    ),
 ];
 
 pub(super) const NOTIFICATIONS: &[Key] = &[
-    later("notifications.*.type", Word(&["desktop", "slack", "webhook"]), Required, "How.")
+    key("notifications.*.type", Word(&["desktop", "slack", "webhook", "command"]), Required, "Where it goes; `command` is a line of the shell that reads the event on its standard input.")
         .rule("`email`, which is not supported"),
-    later(
+    key(
         "notifications.*.on_events",
         List(&Word(&[
             "job_start",
@@ -113,220 +237,191 @@ pub(super) const NOTIFICATIONS: &[Key] = &[
             "job_complete",
             "job_failed",
             "job_paused",
+            "job_resumed",
+            "rate_limit_detected",
+            "escalation_needed",
+            "cost_warning",
         ])),
         Is("[\"job_complete\", \"job_failed\"]"),
         "What is told.",
     ),
-    later(
+    key(
         "notifications.*.config",
         Free,
         Is("{}"),
-        "Settings; a webhook needs `url` or `url_env`, Slack `webhook_url` or `webhook_url_env`.",
+        "Settings of the type, see [notifications.md](notifications.md).",
     )
-    .rule("without `url` or `url_env` (webhook), `webhook_url` or `webhook_url_env` (slack)"),
+    .rule("without `url` or `url_env` (webhook), `webhook_url` or `webhook_url_env` (slack), `command` (command)"),
 ];
 
 pub(super) const ISOLATION: &[Key] = &[
-    later("isolation.enabled", Bool, Is("false"), "Work in a git worktree."),
-    later("isolation.mode", Word(&["none", "worktree"]), Is("\"worktree\""), "`none` switches it off too."),
-    later("isolation.worktree_base", Path, Says("in the repository"), "Where worktrees are made."),
-    later(
+    key("isolation.enabled", Bool, Is("false"), "The sheets work in a git worktree of the job's own."),
+    key("isolation.mode", Word(&["none", "worktree"]), Is("\"worktree\""), "`none` switches it off too."),
+    key(
+        "isolation.worktree_base",
+        Path,
+        Says("`.worktrees` of the repository"),
+        "Directory that worktrees are made in.",
+    ),
+    key(
         "isolation.branch_prefix",
         Matching("^[a-zA-Z][a-zA-Z0-9_-]*$"),
         Is("\"mozart\""),
-        "Prefix of the branch.",
+        "The branch that keeps the commits is `<prefix>/<job>`.",
     ),
-    later("isolation.source_branch", Text, Says("HEAD"), "Where it starts."),
-    later("isolation.cleanup_on_success", Bool, Is("true"), "Remove the worktree of a completed job."),
-    later("isolation.cleanup_on_failure", Bool, Is("false"), "Remove the worktree of a failed job."),
-    later("isolation.lock_during_execution", Bool, Is("true"), "Lock it while the job runs."),
-    later("isolation.fallback_on_error", Bool, Is("true"), "Go on without it when it is not possible."),
-    later("isolation.cleanup_discard_dirty", Bool, Is("false"), "Remove it even with uncommitted changes."),
+    key("isolation.source_branch", Text, Says("HEAD"), "Branch or commit that the worktree starts from."),
+    key(
+        "isolation.cleanup_on_success",
+        Bool,
+        Is("true"),
+        "Remove the worktree of a completed job; its commits stay on the branch, and one with changes that are not committed stays.",
+    ),
+    key("isolation.cleanup_on_failure", Bool, Is("false"), "The same for a failed job."),
+    key(
+        "isolation.lock_during_execution",
+        Bool,
+        Is("true"),
+        "Lock the worktree (`git worktree lock`) while the job runs.",
+    ),
+    key(
+        "isolation.fallback_on_error",
+        Bool,
+        Is("true"),
+        "Run in place with a warning when no worktree can be made; false: the job fails with E603.",
+    ),
+    key(
+        "isolation.cleanup_discard_dirty",
+        Bool,
+        Is("false"),
+        "Remove the worktree even with changes that are not committed.",
+    ),
 ];
 
 pub(super) const CONDUCTOR_AGENT_CARD: &[Key] = &[
-    later("conductor.name", Limited(1, 100), Is("\"default\""), "Who is responsible."),
-    later("conductor.role", Word(&["human", "ai", "hybrid"]), Is("\"human\""), "What they are."),
-    later("conductor.identity_context", Limited(0, 500), Nothing, "More about them."),
-    later("conductor.preferences", Section, Unsaid, "What they prefer."),
-    later("conductor.preferences.prefer_minimal_output", Bool, Is("false"), "Little output."),
-    later(
+    key("conductor.name", Limited(1, 100), Is("\"default\""), "Who is responsible for the job."),
+    key("conductor.role", Word(&["human", "ai", "hybrid"]), Is("\"human\""), "What they are."),
+    key("conductor.identity_context", Limited(0, 500), Nothing, "More about them."),
+    key("conductor.preferences", Section, Unsaid, "What they prefer."),
+    key("conductor.preferences.prefer_minimal_output", Bool, Is("false"), "Shown."),
+    key(
         "conductor.preferences.escalation_response_timeout_seconds",
         Seconds(Above(0.0)),
         Is("300"),
-        "Time for an answer.",
+        "Seconds that a question to a person stays open; then the sheet fails.",
     ),
-    later("conductor.preferences.auto_retry_on_transient_errors", Bool, Is("true"), "Retry without asking."),
-    later("conductor.preferences.notification_channels", List(&Text), Is("[]"), "Channels."),
-    later("agent_card.name", Label(0, 0), Required, "Name."),
-    later("agent_card.description", Label(0, 0), Required, "Description."),
-    later("agent_card.skills", List(&Section), Is("[]"), "Skills."),
-    later("agent_card.skills.*.id", Label(0, 0), Required, "Name of the skill."),
-    later("agent_card.skills.*.description", Label(0, 0), Required, "What it does."),
+    key(
+        "conductor.preferences.auto_retry_on_transient_errors",
+        Bool,
+        Is("true"),
+        "Shown; how often is tried again is said by `retry`.",
+    ),
+    key(
+        "conductor.preferences.notification_channels",
+        List(&Text),
+        Is("[]"),
+        "Shown; who is told is said by `notifications`.",
+    ),
+    key("agent_card.name", Label(0, 0), Required, "Name of the agent."),
+    key("agent_card.description", Label(0, 0), Required, "What it is."),
+    key("agent_card.skills", List(&Section), Is("[]"), "What it can do."),
+    key("agent_card.skills.*.id", Label(0, 0), Required, "Name of the skill."),
+    key("agent_card.skills.*.description", Label(0, 0), Required, "What it is about."),
 ];
 
 pub(super) const LOGGING_FEEDBACK: &[Key] = &[
-    later("logging.level", Word(&["DEBUG", "INFO", "WARNING", "ERROR"]), Is("\"INFO\""), "Least level."),
-    later(
+    key("logging.level", Word(&["DEBUG", "INFO", "WARNING", "ERROR"]), Is("\"INFO\""), "Least important events that are written."),
+    key(
         "logging.format",
         Word(&["json", "console", "both"]),
         Is("\"console\""),
-        "Format; `both` needs a file.",
+        "`console`: lines for people, `json`: lines of JSON, `both`: lines for people, and lines of JSON in `<file_path>.jsonl`.",
     )
     .rule("`both` without `file_path`"),
-    later("logging.file_path", Path, Nothing, "Log file."),
-    later("logging.max_file_size_mb", Number(AboveTo(0.0, 1000.0)), Is("50"), "Size of a file."),
-    later("logging.backup_count", Int(0, 100), Is("5"), "Older files kept."),
-    later("logging.include_timestamps", Bool, Is("true"), "Times in lines."),
-    later("logging.include_context", Bool, Is("true"), "Job and sheet in lines."),
-    later("feedback.enabled", Bool, Is("false"), "Look for feedback in the output."),
-    later(
+    key("logging.file_path", Path, Says("`job.log` in the job's state directory"), "The file."),
+    key("logging.max_file_size_mb", Number(AboveTo(0.0, 1000.0)), Is("50"), "MiB; the file is rotated before it grows larger."),
+    key("logging.backup_count", Int(0, 100), Is("5"), "Rotated files that are kept, as `.1`, `.2` and so on."),
+    key("logging.include_timestamps", Bool, Is("true"), "Each line begins with its time."),
+    key("logging.include_context", Bool, Is("true"), "Each line names the job and the sheet."),
+    key("feedback.enabled", Bool, Is("false"), "Look for feedback in what a program prints; it is shown as `agent_feedback` of the sheet."),
+    key(
         "feedback.pattern",
         Regex,
         Says("text between `FEEDBACK_START` and `FEEDBACK_END`"),
-        "Where it stands.",
+        "Its first group is the feedback, at most 64 KiB; the last match counts.",
     )
     .rule("an expression that does not compile or has no group"),
-    later("feedback.format", Word(&["json", "yaml", "text"]), Is("\"json\""), "How it is read."),
+    key("feedback.format", Word(&["json", "yaml", "text"]), Is("\"json\""), "How it is read."),
 ];
 
 pub(super) const GROUNDING_CHECKPOINTS: &[Key] = &[
-    later("grounding.enabled", Bool, Is("false"), "Check files after a sheet; needs hooks.")
-        .rule("true without hooks"),
-    later("grounding.hooks", List(&Section), Is("[]"), "Checks."),
-    later("grounding.hooks.*.type", Word(&["file_checksum"]), Required, "Kind."),
-    later("grounding.hooks.*.name", Label(0, 0), Nothing, "Shown to people."),
-    later("grounding.hooks.*.expected_checksums", ByName(&Text), Is("{}"), "What must be."),
-    later(
+    key(
+        "grounding.enabled",
+        Bool,
+        Is("false"),
+        "Compare files with known checksums after the rules of a sheet have passed.",
+    )
+    .rule("true without hooks"),
+    key("grounding.hooks", List(&Section), Is("[]"), "The comparisons."),
+    key("grounding.hooks.*.type", Word(&["file_checksum"]), Required, "What is compared."),
+    key("grounding.hooks.*.name", Label(0, 0), Nothing, "Shown to people."),
+    key(
+        "grounding.hooks.*.expected_checksums",
+        ByName(&Text),
+        Is("{}"),
+        "Files, relative to the workspace and with placeholders, and their checksums in hexadecimal.",
+    ),
+    key(
         "grounding.hooks.*.checksum_algorithm",
         Word(&["sha256", "md5"]),
         Is("\"sha256\""),
-        "How it is computed.",
+        "How a checksum is computed.",
     ),
-    later("grounding.fail_on_grounding_failure", Bool, Is("true"), "A mismatch fails the sheet."),
-    later("grounding.escalate_on_failure", Bool, Is("true"), "Ask a person."),
-    later("grounding.timeout_seconds", Seconds(Above(0.0)), Is("30"), "Longest check."),
-    later("checkpoints.enabled", Bool, Is("false"), "Ask a person at some places; needs triggers.")
+    key(
+        "grounding.fail_on_grounding_failure",
+        Bool,
+        Is("true"),
+        "A file that is missing or different fails the sheet; otherwise it is remarked.",
+    ),
+    key(
+        "grounding.escalate_on_failure",
+        Bool,
+        Is("true"),
+        "When such a sheet has no attempt left, a person is asked before it fails.",
+    ),
+    key(
+        "grounding.timeout_seconds",
+        Seconds(Above(0.0)),
+        Is("30"),
+        "Longest time for one of the hooks, in seconds.",
+    ),
+    key("checkpoints.enabled", Bool, Is("false"), "Stop at the places below, before the sheet starts.")
         .rule("true without triggers"),
-    later("checkpoints.triggers", List(&Section), Is("[]"), "The places; the first match counts.")
-        .rule("an item without any condition"),
-    later("checkpoints.triggers.*.name", Label(0, 0), Required, "Name of the place."),
-    later("checkpoints.triggers.*.sheet_nums", List(&Int(1, MANY)), Nothing, "At these sheets."),
-    later(
+    key(
+        "checkpoints.triggers",
+        List(&Section),
+        Is("[]"),
+        "The places; the first that matches counts, once in a run of a sheet.",
+    )
+    .rule("an item without any condition"),
+    key("checkpoints.triggers.*.name", Label(0, 0), Required, "Name of the place."),
+    key("checkpoints.triggers.*.sheet_nums", List(&Int(1, MANY)), Nothing, "At these sheets only."),
+    key(
         "checkpoints.triggers.*.prompt_contains",
         List(&Text),
         Nothing,
-        "When the prompt contains one of them.",
+        "Only when the prompt as the score has it contains one of these, in any case.",
     ),
-    later("checkpoints.triggers.*.min_retry_count", Int(0, MANY), Nothing, "After so many retries."),
-    later("checkpoints.triggers.*.requires_confirmation", Bool, Is("true"), "Pause; else only remark."),
-    later("checkpoints.triggers.*.message", Text, Is("\"\""), "Shown."),
-];
-
-pub(super) const LEARNING: &[Key] = &[
-    later("learning.enabled", Bool, Is("true"), "Learn from outcomes."),
-    later(
-        "learning.outcome_store_type",
-        Word(&["json", "sqlite"]),
-        Is("\"json\""),
-        "Where outcomes are kept.",
+    key(
+        "checkpoints.triggers.*.min_retry_count",
+        Int(0, MANY),
+        Nothing,
+        "Only after so many retries of the sheet.",
     ),
-    later("learning.outcome_store_path", Path, Nothing, "Path of the store."),
-    later("learning.min_confidence_threshold", Number(Within(0.0, 1.0)), Is("0.3"), "Below: not used.")
-        .rule("not less than `high_confidence_threshold`"),
-    later("learning.high_confidence_threshold", Number(Within(0.0, 1.0)), Is("0.7"), "Above: trusted."),
-    later("learning.escalation_enabled", Bool, Is("false"), "Ask a person when unsure."),
-    later("learning.use_global_patterns", Bool, Is("true"), "Use what other jobs learned."),
-    later("learning.exploration_rate", Number(Within(0.0, 1.0)), Is("0.15"), "Share of trials."),
-    later(
-        "learning.exploration_min_priority",
-        Number(Within(0.0, 1.0)),
-        Is("0.05"),
-        "Least priority of a trial.",
+    key(
+        "checkpoints.triggers.*.requires_confirmation",
+        Bool,
+        Is("true"),
+        "Pause the job until it is resumed; false: tell an event and go on.",
     ),
-    later(
-        "learning.entropy_alert_threshold",
-        Number(Within(0.0, 1.0)),
-        Is("0.5"),
-        "Diversity below which an alert is raised.",
-    ),
-    later("learning.entropy_check_interval", Int(1, MANY), Is("100"), "Outcomes between checks."),
-    later("learning.auto_apply_enabled", Bool, Is("false"), "Apply without asking."),
-    later("learning.auto_apply_trust_threshold", Number(Within(0.0, 1.0)), Is("0.85"), "Least trust for it."),
-    later("learning.exploration_budget", Section, Unsaid, "Budget of trials."),
-    later("learning.exploration_budget.enabled", Bool, Is("false"), "Use it."),
-    later("learning.exploration_budget.floor", Number(Within(0.0, 1.0)), Is("0.05"), "Least."),
-    later("learning.exploration_budget.ceiling", Number(Within(0.0, 1.0)), Is("0.5"), "Most."),
-    later("learning.exploration_budget.decay_rate", Number(Within(0.0, 1.0)), Is("0.95"), "Shrinking."),
-    later("learning.exploration_budget.boost_amount", Number(Within(0.0, 0.5)), Is("0.1"), "Growing."),
-    later(
-        "learning.exploration_budget.initial_budget",
-        Number(Within(0.0, 1.0)),
-        Is("0.15"),
-        "Start, between floor and ceiling.",
-    )
-    .rule("not between `floor` and `ceiling`"),
-    later("learning.entropy_response", Section, Unsaid, "Answer to low diversity."),
-    later("learning.entropy_response.enabled", Bool, Is("false"), "Use it."),
-    later(
-        "learning.entropy_response.entropy_threshold",
-        Number(Within(0.0, 1.0)),
-        Is("0.3"),
-        "Diversity that triggers it.",
-    ),
-    later(
-        "learning.entropy_response.cooldown_seconds",
-        Seconds(Least(60.0)),
-        Is("3600"),
-        "Time between answers.",
-    ),
-    later("learning.entropy_response.boost_budget", Bool, Is("true"), "Raise the budget."),
-    later("learning.entropy_response.revisit_quarantine", Bool, Is("true"), "Look at what was set aside."),
-    later("learning.entropy_response.max_quarantine_revisits", Int(0, 10), Is("3"), "How much of it."),
-    later("learning.auto_apply", Section, Unsaid, "What is applied without asking."),
-    later("learning.auto_apply.enabled", Bool, Is("false"), "Use it."),
-    later("learning.auto_apply.trust_threshold", Number(Within(0.0, 1.0)), Is("0.85"), "Least trust."),
-    later("learning.auto_apply.max_patterns_per_sheet", Int(1, 10), Is("3"), "Most per sheet."),
-    later("learning.auto_apply.require_validated_status", Bool, Is("true"), "Only what was validated."),
-    later("learning.auto_apply.log_applications", Bool, Is("true"), "Log it."),
-];
-
-pub(super) const OTHERS: &[Key] = &[
-    later("ai_review.enabled", False, Is("false"), "Nobody reviews results: `true` is refused."),
-    later("ai_review.min_score", Int(0, 100), Is("60"), "Least score.").rule("more than `target_score`"),
-    later("ai_review.target_score", Int(0, 100), Is("80"), "Wanted score, not below the least."),
-    later(
-        "ai_review.on_low_score",
-        Word(&["retry", "warn", "fail"]),
-        Is("\"warn\""),
-        "What follows a low score.",
-    ),
-    later("ai_review.max_retry_for_review", Int(0, 5), Is("2"), "Retries for it."),
-    later("ai_review.review_prompt_template", Text, Nothing, "Prompt of the review."),
-    later("spec.spec_dir", Path, Nothing, "Directory of the fragments."),
-    later("spec.include_claude_md", Bool, Is("false"), "Use `CLAUDE.md` too."),
-    later("spec.fragments", List(&Text), Is("[]"), "Fragments."),
-    later("techniques.*.kind", Word(&["skill", "mcp", "protocol"]), Required, "Kind."),
-    later("techniques.*.phases", List(&Label(0, 0)), Required, "Where it is active."),
-    later("techniques.*.config", Free, Is("{}"), "Settings."),
-    later("bridge.enabled", False, Is("false"), "There is no bridge: `true` is refused."),
-    later("bridge.mcp_proxy_enabled", Bool, Is("true"), "Offer servers."),
-    later("bridge.mcp_servers", List(&Section), Is("[]"), "Servers."),
-    later("bridge.mcp_servers.*.name", Label(0, 0), Required, "Name."),
-    later("bridge.mcp_servers.*.command", Text, Required, "Program."),
-    later("bridge.mcp_servers.*.args", List(&Label(0, 0)), Is("[]"), "Arguments."),
-    later(
-        "bridge.mcp_servers.*.env",
-        ByName(&Label(0, 0)),
-        Is("{}"),
-        "Environment; variables that decide about security are refused.",
-    )
-    .rule("variables that decide about security"),
-    later("bridge.mcp_servers.*.working_dir", Path, Nothing, "Directory."),
-    later("bridge.mcp_servers.*.timeout_seconds", Seconds(Above(0.0)), Is("30"), "Longest answer."),
-    later("bridge.hybrid_routing_enabled", Bool, Is("false"), "Choose between models."),
-    later("bridge.complexity_threshold", Number(Within(0.0, 1.0)), Is("0.7"), "Where to choose."),
-    later("bridge.fallback_to_claude", Bool, Is("true"), "Take the stronger model on failure."),
-    later("bridge.context_budget_percent", Int(10, 95), Is("75"), "Share of the context."),
-    later("self_healing.max_attempts", Int(0, MANY), Is("1"), "Repairs."),
+    key("checkpoints.triggers.*.message", Text, Is("\"\""), "Shown with the pause."),
 ];

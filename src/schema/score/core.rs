@@ -6,7 +6,7 @@ use crate::schema::key::Kind::{
     Path, Section, Text, Word,
 };
 use crate::schema::key::Range::AboveTo;
-use crate::schema::key::{Key, MANY, key, later};
+use crate::schema::key::{Key, MANY, key, later, older};
 
 pub(super) const TOP_LEVEL: &[Key] = &[
     key("name", Label(1, 128), Required, "Name shown to people; the id of the job is the stem of the file.")
@@ -30,11 +30,11 @@ pub(super) const TOP_LEVEL: &[Key] = &[
     key("sheet", Section, Required, "How the work is divided."),
     key("prompt", Section, Required, "What the instrument is told."),
     key("validations", List(&Section), Is("[]"), "What must be true after a sheet."),
-    later(
+    key(
         "preconditions",
         List(&Like("validations")),
         Is("[]"),
-        "What must be true before the job; items as in `validations`.",
+        "What must be true before anything of the job has run; otherwise it fails with E601.",
     ),
     key("retry", Section, Unsaid, "Further attempts."),
     key("parallel", Section, Unsaid, "Sheets side by side."),
@@ -48,40 +48,50 @@ pub(super) const TOP_LEVEL: &[Key] = &[
         "Wait after a sheet before the next one of a job that has nothing else running.",
     ),
     key("working_directory", Path, Nothing, "Read as `backend.working_directory`, with a warning."),
-    later(
+    older(
         "state_backend",
         Word(&["json", "sqlite"]),
         Is("\"sqlite\""),
-        "Accepted; the state is always in the database of the conductor.",
+        "The state is always in the database of the conductor.",
     ),
-    later("state_path", Path, Nothing, "Accepted; see `state_backend`."),
-    later("circuit_breaker", Section, Unsaid, "Stop using an instrument that fails again and again."),
-    later("cost_limits", Section, Unsaid, "Limits on money and tokens."),
-    later("workspace_lifecycle", Section, Unsaid, "Archives of old workspaces."),
-    later("on_success", List(&Section), Is("[]"), "Hooks after a completed job."),
+    older("state_path", Path, Nothing, "As `state_backend`."),
+    key("circuit_breaker", Section, Unsaid, "When an instrument that fails again and again is left alone."),
+    key("cost_limits", Section, Unsaid, "Limits on money and tokens."),
+    key("workspace_lifecycle", Section, Unsaid, "Archives of the old content of the workspace."),
+    key("on_success", List(&Section), Is("[]"), "Hooks after a completed job, one after the other."),
+    key("on_failure", List(&Like("on_success")), Is("[]"), "Hooks after a failed job."),
+    key("concert", Section, Unsaid, "How jobs are chained by `run_job`."),
+    key("notifications", List(&Section), Is("[]"), "Messages to people and programs."),
+    key("isolation", Section, Unsaid, "A git worktree for the job."),
     later(
-        "on_failure",
-        List(&Like("on_success")),
-        Is("[]"),
-        "Hooks after a failed job; items as in `on_success`.",
+        "learning",
+        Section,
+        Unsaid,
+        "Learning from outcomes, which is not there yet, and questions to a person.",
     ),
-    later("concert", Section, Unsaid, "Chains of jobs."),
-    later("notifications", List(&Section), Is("[]"), "Messages to people."),
-    later("isolation", Section, Unsaid, "A git worktree for the job."),
-    later("learning", Section, Unsaid, "Learning from outcomes."),
-    later("logging", Section, Unsaid, "Log of the job."),
-    later("feedback", Section, Unsaid, "What agents say about their work."),
-    later("grounding", Section, Unsaid, "Checksums of files."),
-    later("checkpoints", Section, Unsaid, "Places where a person is asked."),
-    later("ai_review", Section, Unsaid, "Review by a model."),
-    later("conductor", Section, Unsaid, "Who is responsible; shown in status."),
-    later("spec", Section, Unsaid, "Fragments of a specification."),
-    later("techniques", ByName(&Section), Is("{}"), "Skills, MCP servers and protocols."),
-    later("agent_card", Section, Nothing, "Card of the agent; shown in lists."),
-    later("bridge", Section, Nothing, "Bridge to MCP servers."),
-    later("self_healing", Section, Unsaid, "Repair before giving up."),
-    later("allow_shared_workspace", Bool, Is("false"), "Two jobs may share the workspace."),
-    later("redact_logs", Bool, Is("false"), "Hide secrets in kept output."),
+    key("logging", Section, Unsaid, "A log of the job's own; without the section there is none."),
+    key("feedback", Section, Unsaid, "What agents say about their work."),
+    key("grounding", Section, Unsaid, "Checksums of files."),
+    key("checkpoints", Section, Unsaid, "Places where a person is asked."),
+    older("ai_review", Section, Unsaid, "Review by a model; refused when it is enabled."),
+    key("conductor", Section, Unsaid, "Who is responsible; shown by `job.status`."),
+    key("spec", Section, Unsaid, "Fragments of a specification in the prompts."),
+    key("techniques", ByName(&Section), Is("{}"), "Skills, tool servers and protocols for stages."),
+    key("agent_card", Section, Nothing, "Card of the agent; shown by `job.status`."),
+    older("bridge", Section, Nothing, "Bridge to tool servers; refused when it is enabled."),
+    key("self_healing", Section, Unsaid, "Mend causes of a failure before a sheet is given up."),
+    key(
+        "allow_shared_workspace",
+        Bool,
+        Is("false"),
+        "Jobs that all say so may use the same workspace at once.",
+    ),
+    key(
+        "redact_logs",
+        Bool,
+        Is("false"),
+        "Hide credentials in the kept output of each attempt, after its end.",
+    ),
     key("x-*", Any, Unsaid, "Ignored: a place for anchors."),
 ];
 
@@ -95,12 +105,12 @@ pub(super) const SHEET: &[Key] = &[
         .rule("stages that do not exist, a stage that waits for itself, circles"),
     key("sheet.fan_out", ByNumber(&Int(1, MANY)), Is("{}"), "How many sheets a stage becomes. Each is an instance of the stage; a stage with as many instances as the one it waits for waits one by one, any other waits for all.")
         .rule("with a `size` or `start_item` other than 1; stages that do not exist"),
-    later("sheet.skip_when", ByNumber(&Condition), Is("{}"), "Skip the stage when the condition holds.")
+    key("sheet.skip_when", ByNumber(&Condition), Is("{}"), "Skip the sheets of the stage when the condition holds as they would start; one that cannot be decided skips nothing.")
         .rule("a condition that cannot be parsed"),
-    later("sheet.skip_when_command", ByNumber(&Section), Is("{}"), "Skip the stage when a command succeeds."),
-    later("sheet.skip_when_command.*.command", Filled, Required, "Shell command."),
-    later("sheet.skip_when_command.*.description", Label(0, 0), Nothing, "Reason that is shown."),
-    later("sheet.skip_when_command.*.timeout_seconds", Number(AboveTo(0.0, 60.0)), Is("10"), "Longest run of the command."),
+    key("sheet.skip_when_command", ByNumber(&Section), Is("{}"), "Skip a sheet of the stage when a command succeeds; whatever else comes of it, the sheet runs."),
+    key("sheet.skip_when_command.*.command", Filled, Required, "Shell command, run in the workspace before the first attempt of the sheet."),
+    key("sheet.skip_when_command.*.description", Label(0, 0), Nothing, "Reason that is shown."),
+    key("sheet.skip_when_command.*.timeout_seconds", Number(AboveTo(0.0, 60.0)), Is("10"), "Longest run of the command, in seconds."),
     key("sheet.descriptions", ByNumber(&Label(0, 0)), Is("{}"), "Labels in status."),
     key("sheet.prelude", List(&Section), Is("[]"), "Files put into the prompt of every sheet.")
         .rule("an item with both `file` and `directory`, or neither"),
@@ -114,7 +124,7 @@ pub(super) const SHEET: &[Key] = &[
     key("sheet.per_sheet_fallbacks", ByNumber(&List(&Filled)), Is("{}"), "Fallbacks of one sheet; an empty list means none."),
     key("sheet.instrument_map", ByName(&List(&Int(1, MANY))), Is("{}"), "Instruments and the sheets that they run.")
         .rule("a sheet under two names"),
-    later("sheet.spec_tags", ByNumber(&List(&Filled)), Is("{}"), "Tags that choose fragments of the specification."),
+    key("sheet.spec_tags", ByNumber(&List(&Filled)), Is("{}"), "Of the fragments of `spec`, the sheet gets those with one of these tags."),
     key("sheet.total_sheets", Any, Unsaid, "Ignored: it is computed."),
     key("sheet.fan_out_stage_map", Null, Unsaid, "Refused unless null: it is computed."),
 ];

@@ -5,7 +5,7 @@ use crate::schema::key::Kind::{
     Bool, ByName, ByNumber, Filled, Int, Label, Like, List, Number, Path, Seconds, Section, Text, Word,
 };
 use crate::schema::key::Range::{Above, Within};
-use crate::schema::key::{Key, MANY, key, later};
+use crate::schema::key::{Key, MANY, key, older};
 
 pub(super) const INSTRUMENT_CONFIG: &[Key] = &[
     key(
@@ -27,15 +27,30 @@ pub(super) const INSTRUMENT_CONFIG: &[Key] = &[
     key("instrument_config.allowed_tools", List(&Text), Nothing, "Tools the program may use."),
     key("instrument_config.model", Text, Says("of the profile"), "Model."),
     key("instrument_config.cli_model", Text, Unsaid, "Another name of `model`."),
-    later("instrument_config.max_tokens", Int(1, MANY), Says("of the profile"), "Most tokens of an answer."),
-    later("instrument_config.temperature", Number(Within(0.0, 2.0)), Says("of the profile"), "Temperature."),
-    later(
+    key(
+        "instrument_config.max_tokens",
+        Int(1, MANY),
+        Says("of the profile"),
+        "Most tokens of an answer; for instruments of kind http.",
+    ),
+    key(
+        "instrument_config.temperature",
+        Number(Within(0.0, 2.0)),
+        Says("of the profile"),
+        "Temperature; for instruments of kind http.",
+    ),
+    key(
         "instrument_config.api_key_env",
         Text,
         Says("of the profile"),
-        "Environment variable that holds the key.",
+        "Environment variable that holds the key; for instruments of kind http.",
     ),
-    later("instrument_config.base_url", Text, Says("of the profile"), "Address of an HTTP instrument."),
+    key(
+        "instrument_config.base_url",
+        Text,
+        Says("of the profile"),
+        "Address of the service; for instruments of kind http.",
+    ),
     key("instrument_config.system_prompt_file", Path, Nothing, "File with the system prompt."),
     key(
         "instrument_config.output_format",
@@ -125,47 +140,67 @@ pub(super) const BACKEND: &[Key] = &[
     .or_null(),
     key("backend.cli_model", Text, Nothing, "Model of a command line program."),
     key("backend.model", Text, Nothing, "Model of an HTTP instrument."),
-    later("backend.api_key_env", Text, Nothing, "Environment variable that holds the key."),
-    later("backend.max_tokens", Int(1, MANY), Nothing, "Most tokens of an answer."),
-    later("backend.temperature", Number(Within(0.0, 1.0)), Nothing, "Temperature."),
+    key(
+        "backend.api_key_env",
+        Text,
+        Nothing,
+        "Environment variable that holds the key of an HTTP instrument.",
+    ),
+    key("backend.max_tokens", Int(1, MANY), Nothing, "Most tokens of an answer of an HTTP instrument."),
+    key("backend.temperature", Number(Within(0.0, 1.0)), Nothing, "Temperature of an HTTP instrument."),
     key("backend.sheet_overrides", ByNumber(&Section), Is("{}"), "Settings of single sheets."),
     key("backend.sheet_overrides.*.cli_model", Text, Nothing, "Model."),
     key("backend.sheet_overrides.*.model", Text, Nothing, "Model, when `cli_model` is not given."),
-    later("backend.sheet_overrides.*.max_tokens", Int(1, MANY), Nothing, "Most tokens of an answer."),
-    later("backend.sheet_overrides.*.temperature", Number(Within(0.0, 1.0)), Nothing, "Temperature."),
+    key(
+        "backend.sheet_overrides.*.max_tokens",
+        Int(1, MANY),
+        Nothing,
+        "Most tokens of an answer of an HTTP instrument.",
+    ),
+    key(
+        "backend.sheet_overrides.*.temperature",
+        Number(Within(0.0, 1.0)),
+        Nothing,
+        "Temperature of an HTTP instrument.",
+    ),
     key(
         "backend.sheet_overrides.*.timeout_seconds",
         Seconds(Above(0.0)),
         Nothing,
         "Longest run; wins over `timeout_overrides`.",
     ),
-    later("backend.ollama", Section, Unsaid, "Local model server; used when `type` is `ollama`."),
-    later("backend.ollama.base_url", Text, Is("\"http://localhost:11434\""), "Address."),
-    later("backend.ollama.model", Text, Is("\"llama3.1:8b\""), "Model."),
-    later("backend.ollama.num_ctx", Int(4096, MANY), Is("32768"), "Context window."),
-    later("backend.ollama.dynamic_tools", Bool, Is("true"), "Offer tools by need."),
-    later(
+    key("backend.ollama", Section, Unsaid, "Local model server; used when `type` is `ollama`."),
+    key("backend.ollama.base_url", Text, Is("\"http://localhost:11434\""), "Address."),
+    key("backend.ollama.model", Text, Is("\"llama3.1:8b\""), "Model."),
+    key("backend.ollama.num_ctx", Int(4096, MANY), Is("32768"), "Context window, in tokens."),
+    older("backend.ollama.dynamic_tools", Bool, Is("true"), "A prompt is sent without tools."),
+    older(
         "backend.ollama.compression_level",
         Word(&["minimal", "moderate", "aggressive"]),
         Is("\"moderate\""),
-        "Compression of tool descriptions.",
+        "As `dynamic_tools`.",
     ),
-    later("backend.ollama.timeout_seconds", Seconds(Above(0.0)), Is("300"), "Longest request."),
-    later("backend.ollama.keep_alive", Text, Is("\"5m\""), "How long the model stays loaded."),
-    later("backend.ollama.max_tool_iterations", Int(1, 50), Is("10"), "Rounds of tool use."),
-    later(
+    key(
+        "backend.ollama.timeout_seconds",
+        Seconds(Above(0.0)),
+        Is("300"),
+        "Longest run, when `backend.timeout_seconds` is not set.",
+    ),
+    key("backend.ollama.keep_alive", Text, Is("\"5m\""), "How long the model stays loaded after an answer."),
+    older("backend.ollama.max_tool_iterations", Int(1, 50), Is("10"), "As `dynamic_tools`."),
+    key(
         "backend.ollama.health_check_timeout",
         Seconds(Above(0.0)),
         Is("10"),
-        "Seconds for the health check.",
+        "Seconds in which the server must answer before the prompt is sent.",
     ),
-    later(
+    older(
         "backend.recursive_light",
         Section,
         Unsaid,
         "Settings of a program that is no longer supported; ignored.",
     ),
-    later("backend.recursive_light.endpoint", Text, Nothing, "Ignored."),
-    later("backend.recursive_light.user_id", Text, Nothing, "Ignored."),
-    later("backend.recursive_light.timeout", Seconds(Above(0.0)), Is("30"), "Ignored."),
+    older("backend.recursive_light.endpoint", Text, Nothing, "Ignored."),
+    older("backend.recursive_light.user_id", Text, Nothing, "Ignored."),
+    older("backend.recursive_light.timeout", Seconds(Above(0.0)), Is("30"), "Ignored."),
 ];

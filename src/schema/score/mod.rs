@@ -2,6 +2,7 @@
 
 mod around;
 mod core;
+mod further;
 mod instruments;
 mod running;
 
@@ -40,22 +41,34 @@ pub(super) const GROUPS: &[Group] = &[
     Group { title: "stale_detection", text: "", keys: running::STALE_DETECTION },
     Group {
         title: "conductor and agent_card",
-        text: "Shown in status and lists; they change nothing.",
+        text: "Shown by `job.status`. Only the time for an answer changes what a job does.",
         keys: around::CONDUCTOR_AGENT_CARD,
     },
-    Group { title: "circuit_breaker", text: "", keys: around::CIRCUIT_BREAKER },
+    Group {
+        title: "circuit_breaker",
+        text: "It belongs to an instrument and its model, and is shared by all jobs of the conductor.",
+        keys: around::CIRCUIT_BREAKER,
+    },
     Group { title: "cost_limits", text: "", keys: around::COST_LIMITS },
     Group { title: "workspace_lifecycle", text: "", keys: around::WORKSPACE_LIFECYCLE },
     Group {
         title: "on_success and on_failure",
-        text: "Both have the keys below.",
+        text: "Both have the keys below; [hooks.md](hooks.md) has examples. Hooks of `on_success` run when the run has completed at least one sheet.",
         keys: around::ON_SUCCESS_ON_FAILURE,
     },
     Group { title: "concert", text: "", keys: around::CONCERT },
     Group { title: "notifications", text: "", keys: around::NOTIFICATIONS },
-    Group { title: "isolation", text: "", keys: around::ISOLATION },
-    Group { title: "learning", text: "", keys: around::LEARNING },
+    Group {
+        title: "isolation",
+        text: "[around-a-job.md](around-a-job.md) tells what becomes of worktrees.",
+        keys: around::ISOLATION,
+    },
+    Group {
+        title: "learning",
+        text: "There is no store of outcomes yet: until there is, only `escalation_enabled` acts.",
+        keys: further::LEARNING,
+    },
     Group { title: "logging and feedback", text: "", keys: around::LOGGING_FEEDBACK },
     Group { title: "grounding and checkpoints", text: "", keys: around::GROUNDING_CHECKPOINTS },
-    Group { title: "Others", text: "", keys: around::OTHERS },
+    Group { title: "Others", text: "", keys: further::OTHERS },
 ];

@@ -3,7 +3,7 @@
 use crate::schema::key::Default::{Is, Nothing, Required, Says, Unsaid};
 use crate::schema::key::Kind::{Bool, Condition, Int, Label, List, Number, Regex, Seconds, Text, Word};
 use crate::schema::key::Range::{Above, AboveTo, Least};
-use crate::schema::key::{Key, MANY, key, later};
+use crate::schema::key::{Key, MANY, key};
 
 pub(super) const VALIDATIONS: &[Key] = &[
     key(
@@ -66,7 +66,12 @@ pub(super) const RETRY: &[Key] = &[
         Is("50"),
         "Share of passed rules above which one is made.",
     ),
-    later("retry.accept_if_validated", Bool, Is("false"), "Accept a failed program whose rules pass."),
+    key(
+        "retry.accept_if_validated",
+        Bool,
+        Is("false"),
+        "A program that failed counts as done when all rules of its sheet pass, of which there must be one.",
+    ),
 ];
 
 pub(super) const PARALLEL: &[Key] = &[
@@ -79,7 +84,12 @@ pub(super) const PARALLEL: &[Key] = &[
     key("parallel.max_concurrent", Int(1, 20), Is("3"), "Most sheets of the job at once."),
     key("parallel.fail_fast", Bool, Is("true"), "Start nothing new after a sheet failed for good."),
     key("parallel.stagger_delay_ms", Int(0, 5000), Is("0"), "Least time between two starts."),
-    later("parallel.budget_partition", Bool, Is("true"), "Divide the cost limit among sheets."),
+    key(
+        "parallel.budget_partition",
+        Bool,
+        Is("true"),
+        "Start no sheet when what the job has spent, and what its running sheets will cost by the average so far, reaches `cost_limits.max_cost_per_job`; false: only what has been spent counts.",
+    ),
 ];
 
 pub(super) const RATE_LIMIT: &[Key] = &[
@@ -93,11 +103,11 @@ pub(super) const RATE_LIMIT: &[Key] = &[
     key("rate_limit.wait_minutes", Int(1, MANY), Is("60"), "Wait when no time could be read."),
     key("rate_limit.max_waits", Int(1, MANY), Is("24"), "Waits in a row."),
     key("rate_limit.max_quota_waits", Int(1, MANY), Is("48"), "Waits in a row when a quota is used up."),
-    later(
+    key(
         "rate_limit.fallback_min_wait_seconds",
         Seconds(Least(0.0)),
         Is("30"),
-        "Longer waits take a fallback.",
+        "With fallbacks: seconds; a shorter wait is waited out, a longer one takes the next instrument.",
     ),
 ];
 

@@ -108,7 +108,7 @@ pub(super) fn tool_servers(subject: &Subject<'_>, report: &mut Report) {
 }
 
 /// Places of a setting with the instrument it is about, each once.
-fn switched(
+pub(super) fn switched(
     subject: &Subject<'_>,
     key: &str,
     set: impl Fn(&InstrumentConfig) -> bool,

@@ -1,7 +1,8 @@
 //! Checks over the whole document: what was left to be filled in, and what has no effect.
 
+use super::instruments::switched;
 use super::{Report, Subject};
-use crate::score::{Issue, inert_keys};
+use crate::score::{InstrumentConfig, Issue, inert_keys};
 
 /// Keys whose values are paths.
 const PATH_KEYS: [&str; 16] = [
@@ -44,11 +45,34 @@ pub(super) fn left_to_fill_in(subject: &Subject<'_>, report: &mut Report) {
     }
 }
 
-/// V230: keys that are accepted and do nothing, in one line.
+/// V230: keys that are accepted and do nothing, in one line; and settings of services that are given to programs.
 pub(super) fn inert(subject: &Subject<'_>, report: &mut Report) {
     let keys = inert_keys(subject.score);
-    let Some(first) = keys.first() else { return };
-    let message = format!("Accepted, but without effect in this version: {}", keys.join(", "));
-    let hint = "they may stay; do not rely on them";
-    report.add(subject, Issue::info("V230", first, message).hint(hint).detail("keys", keys));
+    if let Some(first) = keys.first() {
+        let message = format!("Accepted, but without effect in this version: {}", keys.join(", "));
+        let hint = "they may stay; do not rely on them";
+        report.add(subject, Issue::info("V230", first, message).hint(hint).detail("keys", keys.clone()));
+    }
+    for (key, set) in FOR_SERVICES {
+        let programs: Vec<_> = switched(subject, key, set, |facts| !facts.over_http);
+        // A level that also reaches a service does its work there.
+        let services = switched(subject, key, set, |facts| facts.over_http);
+        for (path, name) in programs.into_iter().filter(|(path, _)| services.iter().all(|(it, _)| it != path))
+        {
+            let message = format!("{key} is without effect: '{name}' is a program, not a service over HTTP");
+            let hint = "remove it, give it to the program with cli_extra_args or env, or use an instrument of kind http";
+            report.add(subject, Issue::info("V230", &path, message).hint(hint).detail("keys", vec![key]));
+        }
+    }
 }
+
+/// A setting of an instrument, and whether it is made.
+type Setting = (&'static str, fn(&InstrumentConfig) -> bool);
+
+/// What only an instrument of kind http takes.
+const FOR_SERVICES: [Setting; 4] = [
+    ("max_tokens", |config| config.max_tokens.is_some()),
+    ("temperature", |config| config.temperature.is_some()),
+    ("api_key_env", |config| config.api_key_env.is_some()),
+    ("base_url", |config| config.base_url.is_some()),
+];

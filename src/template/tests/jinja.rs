@@ -194,6 +194,7 @@ fn values_filters_and_statements_print_as_in_jinja2() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+// Invariant I60
 #[test]
 fn undefined_values_fail_wherever_jinja2_fails() {
     for template in [

@@ -1,6 +1,7 @@
 //! What a prompt may quote of earlier sheets: their results, kept beside their attempts.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -9,7 +10,7 @@ use crate::ids::SheetNo;
 use crate::score::CrossSheet;
 use crate::template::Item;
 use crate::util::{redact, text};
-use crate::worker::brief::cut;
+use crate::worker::brief::quote;
 
 use super::Attempt;
 
@@ -44,7 +45,7 @@ impl Attempt<'_> {
             let Some(sheet) = sheets.get(num.index()) else { continue };
             let text = match &sheet.state {
                 SheetState::Completed { .. } => match self.stored_result(sheet) {
-                    Some(text) => cut(&redact(&text), limit),
+                    Some(text) => quote(&text, limit),
                     None => {
                         warnings
                             .push(format!("the output of sheet {num} is gone; it is left out of the prompt"));
@@ -72,9 +73,7 @@ impl Attempt<'_> {
 
     /// The window before this sheet, and everything that it depends on even outside the window.
     fn quoted(&self, lookback: u32) -> BTreeSet<SheetNo> {
-        let own = self.sheet.num.0;
-        let first = if lookback == 0 { 1 } else { own.saturating_sub(lookback).max(1) };
-        let mut wanted: BTreeSet<SheetNo> = (first..own).map(SheetNo).collect();
+        let mut wanted: BTreeSet<SheetNo> = window(self.sheet.num, lookback).map(SheetNo).collect();
         let mut open: Vec<SheetNo> = self.sheet.after.clone();
         let mut seen = BTreeSet::new();
         while let Some(num) = open.pop() {
@@ -114,5 +113,26 @@ impl Attempt<'_> {
 
     fn sheet_dir(&self, num: SheetNo) -> PathBuf {
         self.worker.state_dir.join("jobs").join(self.key.job.as_str()).join(format!("sheet-{num}"))
+    }
+}
+
+/// The sheets before one that it may quote, at most `lookback` of them; 0 = all.
+fn window(own: SheetNo, lookback: u32) -> Range<u32> {
+    let first = if lookback == 0 { 1 } else { own.0.saturating_sub(lookback).max(1) };
+    first..own.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Invariant I63
+    #[test]
+    fn the_window_ends_before_the_sheet_and_is_no_wider_than_asked_for() {
+        for (own, lookback, sheets) in
+            [(5, 0, 1..5), (5, 2, 3..5), (5, 9, 1..5), (5, u32::MAX, 1..5), (1, 0, 1..1), (1, 3, 1..1)]
+        {
+            assert_eq!(window(SheetNo(own), lookback), sheets, "{own} {lookback}");
+        }
     }
 }

@@ -69,6 +69,7 @@ impl Attempt<'_> {
     fn evidence(&self, exit: &Exit) -> Evidence {
         let keep = self.choice.config.max_output_capture_bytes.unwrap_or(TAIL).min(TAIL);
         Evidence {
+            scripted: self.profile.raw_prompt,
             exit_code: exit.exit_code,
             exit_signal: exit.signal,
             killed_by: exit.killed_by.clone(),
@@ -255,4 +256,25 @@ fn tail(path: &Path, keep: u64) -> String {
     let bytes = read().unwrap_or_default();
     let clean = redact(&String::from_utf8_lossy(&bytes).replace('\0', ""));
     text::tail(clean.as_bytes(), usize::try_from(keep).unwrap_or(usize::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Invariant I59
+    #[test]
+    fn what_is_kept_of_output_holds_no_credential_wherever_it_begins() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let path = dir.path().join("stdout.log");
+        let secret = "sk-ant-api03-abcdefghijklmnop";
+        std::fs::write(&path, format!("before {secret} after")).expect("a file");
+        for keep in 0..60 {
+            let kept = tail(&path, keep);
+            assert!(!kept.contains("abcdefghijkl") && !kept.contains("sk-ant"), "{keep}: {kept}");
+            assert!(kept.len() as u64 <= keep, "{keep}: {kept}");
+        }
+        assert_eq!(tail(&path, 1000), "before [REDACTED_ANTHROPIC_KEY] after");
+        assert_eq!(tail(&dir.path().join("none"), 9), "");
+    }
 }

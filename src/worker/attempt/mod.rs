@@ -230,3 +230,42 @@ fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let options = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).clone();
     options.open(path)?.write_all(bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use super::*;
+    use crate::exec::Outcome;
+    use crate::ids::{AttemptNo, JobId, SheetNo};
+    use crate::worker::Semaphore;
+
+    // Invariant I83
+    #[test]
+    fn a_worker_that_panics_has_failed_and_gives_its_permit_back_first() {
+        let (events, inbox) = crossbeam_channel::bounded(0);
+        let semaphore = Semaphore::new(1);
+        let job = JobId::new("job").expect("a job id");
+        let key = AttemptKey { job, sheet: SheetNo(2), attempt: AttemptNo(3) };
+        let (told, report, held) = std::thread::scope(|scope| {
+            let conductor = scope.spawn(|| {
+                let Ok(Event::Reported(told, report)) = inbox.recv() else { panic!("it reports") };
+                let held = semaphore.held();
+                assert!(inbox.recv().is_err(), "it reports once");
+                (told, report, held)
+            });
+            let panicked = catch_unwind(AssertUnwindSafe(|| {
+                let permit = semaphore.try_acquire();
+                assert!(permit.is_some());
+                let _report = ReportOnDrop { events: &events, key: &key, permit, report: None };
+                panic!("this panic is part of the test");
+            }));
+            assert!(panicked.is_err());
+            drop(events);
+            conductor.join().expect("what it was told is as expected")
+        });
+        assert_eq!((told, held), (key, 0));
+        let Outcome::Failed(failure) = &report.outcome else { panic!("{:?}", report.outcome) };
+        assert_eq!((failure.code, failure.retriable), (ErrorCode::E999, true));
+    }
+}

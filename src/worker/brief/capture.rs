@@ -43,8 +43,7 @@ impl Brief<'_> {
             match crate::file::read(&path, size).map(String::from_utf8) {
                 Ok(Ok(text)) => {
                     left -= size;
-                    files
-                        .push((Item::Str(path.display().to_string()), Item::Str(cut(&redact(&text), limit))));
+                    files.push((Item::Str(path.display().to_string()), Item::Str(quote(&text, limit))));
                 }
                 Ok(Err(_)) => warnings.push(format!("capture_files: {}: is not UTF-8", path.display())),
                 Err(error) => warnings.push(format!("capture_files: {}: {error}", path.display())),
@@ -54,8 +53,14 @@ impl Brief<'_> {
     }
 }
 
+/// What a prompt may show of a text: credentials are taken out before it is cut, because half of one would
+/// not be recognised.
+pub(crate) fn quote(text: &str, limit: usize) -> String {
+    cut(&redact(text), limit)
+}
+
 /// The first `limit` characters, and a mark when there were more.
-pub(crate) fn cut(text: &str, limit: usize) -> String {
+fn cut(text: &str, limit: usize) -> String {
     let head = text::head_chars(text, limit);
     if head.len() == text.len() { head.to_owned() } else { format!("{head}\n... [truncated]") }
 }
@@ -115,5 +120,17 @@ mod tests {
     fn a_cut_says_so() {
         assert_eq!(cut("abc", 3), "abc");
         assert_eq!(cut("äbc", 1), "ä\n... [truncated]");
+    }
+
+    // Invariant I63
+    #[test]
+    fn a_credential_is_gone_before_the_cut_that_would_hide_what_it_is() {
+        let text = format!("key {} end", "sk-ant-api03-abcdefghijklmnop");
+        for limit in 0..text.len() {
+            let quoted = quote(&text, limit);
+            assert!(!quoted.contains("sk-"), "{limit}: {quoted}");
+            let shown = quoted.strip_suffix("\n... [truncated]").unwrap_or(&quoted);
+            assert!(shown.chars().count() <= limit, "{limit}: {quoted}");
+        }
     }
 }

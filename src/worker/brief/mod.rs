@@ -24,7 +24,7 @@ use crate::template::placeholders::expand_path;
 use crate::template::prompt::{PromptParts, Requirement, assemble, default_body, measure};
 use crate::template::{self, Item, Vars};
 
-pub(crate) use capture::cut;
+pub(crate) use capture::quote;
 
 /// One sheet with everything that its prompt is made of.
 #[derive(Debug, Clone, Copy)]

@@ -125,6 +125,34 @@ fn techniques_are_injected_as_skills_in_their_stages() {
     assert!(warnings.len() == 1 && warnings[0].contains("`none` has no document"), "{warnings:?}");
 }
 
+// Invariant I62
+#[test]
+fn injected_files_are_looked_for_in_the_workspace_first_and_missing_context_is_left_out() {
+    let files = [("ws/note.md", "IN THE WORKSPACE"), ("note.md", "BESIDE"), ("own.md", "OWN")];
+    let score = "sheet:\n  size: 1\n  total_items: 1\n  prelude:\n  \
+                 - {file: 'note.md', as: context}\n  - {file: 'gone.md', as: context}\n  \
+                 - {file: '{{ nobody_knows }}own.md', as: context}\n";
+    let (text, warnings, _) = prompt(score, &files, 0);
+    assert_order(&text, &["IN THE WORKSPACE", "OWN", "BODY"]);
+    assert!(!text.contains("BESIDE"), "{text}");
+    assert!(warnings.len() == 1 && warnings[0].contains("ROOT/ws/gone.md is left out"), "{warnings:?}");
+}
+
+// Invariant I61
+#[test]
+fn the_same_orders_give_the_same_prompt_and_only_completion_asks_for_what_is_missing() {
+    let files = [("note.md", "NOTE")];
+    let score = format!(
+        "{SHEETS}, prelude: [{{file: note.md, as: context}}]}}\n\
+         validations: [{{type: file_exists, path: result}}]\n"
+    );
+    let (text, ..) = prompt(&score, &files, 0);
+    assert_eq!(prompt(&score, &files, 0).0, text);
+    assert!(text.starts_with("<mozart-preamble>"), "{text}");
+    assert_order(&text, &["</mozart-preamble>", "NOTE", "BODY"]);
+    assert!(!text.contains("Finish What Is Missing"), "{text}");
+}
+
 #[test]
 fn a_technique_with_tool_servers_gives_them_to_the_instrument() {
     let files = [("servers.json", "{}")];

@@ -17,6 +17,7 @@ mod permits;
 /// Most interleavings that are tried of one model.
 const MOST: usize = 20_000;
 
+// Invariant I66
 #[test]
 fn a_resize_while_permits_come_and_go_loses_none() {
     shuttle::check_dfs(

@@ -48,6 +48,7 @@ fn nothing_outlives_the_end_of_its_program() {
     assert_all_gone(&bench, &litter);
 }
 
+// Invariant I77
 #[test]
 fn nothing_outlives_a_timeout_and_the_output_stays() {
     let mut bench = littering("trap '' TERM; while :; do sleep 1000; done");
@@ -131,6 +132,7 @@ fn a_cancel_at_any_moment_of_the_start_leaves_nothing() {
     }
 }
 
+// Invariant I76
 #[test]
 fn a_grandchild_with_the_output_open_does_not_keep_the_sheet() {
     let bench = Bench::sh("sleep 1000 & echo done");

@@ -7,6 +7,7 @@ use super::support::Bench;
 const MIB: u64 = 1 << 20;
 const TAIL: u64 = 256 * 1024;
 
+// Invariant I75
 #[test]
 fn a_prompt_and_an_output_larger_than_any_pipe_do_not_block_each_other() {
     let mut bench = Bench::sh("head -c 1048576 /dev/zero; wc -c");

@@ -35,6 +35,7 @@ fn refused(message: &str) -> Value {
     json!({ "paused": false, "error": message })
 }
 
+// Invariant I23, I33
 #[test]
 fn a_job_that_nobody_knows() {
     let house = house("");

@@ -115,6 +115,7 @@ fn fail_fast_starts_nothing_more() {
     assert_eq!(end["sheets"]["4"]["error_message"], "fail_fast after sheet 1");
 }
 
+// Invariant I80
 #[test]
 fn a_small_job_gets_the_next_free_slot() {
     let house = House::new("max_concurrent_sheets: 4\n");
@@ -135,6 +136,7 @@ fn a_small_job_gets_the_next_free_slot() {
     house.call("job.cancel", json!({ "job_id": "big" }));
 }
 
+// Invariant I24
 #[test]
 fn jobs_wait_for_a_permit_in_their_order() {
     let house = House::new("max_concurrent_jobs: 1\n");
@@ -164,6 +166,7 @@ fn jobs_wait_for_a_permit_in_their_order() {
     assert_eq!(fs::read_to_string(house.work("order")).unwrap(), "one\ntwo\nthree\n");
 }
 
+// Invariant I33
 #[test]
 fn a_paused_job_gives_its_permit_to_the_next() {
     let house = House::new("max_concurrent_jobs: 1\n");

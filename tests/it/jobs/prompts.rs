@@ -7,6 +7,7 @@ use serde_json::json;
 use crate::band::{Band, ONCE, over};
 use crate::house::House;
 
+// Invariant I63
 #[test]
 fn outputs_and_files_of_earlier_sheets_are_quoted() {
     let house = House::new("");
@@ -35,6 +36,7 @@ fn outputs_and_files_of_earlier_sheets_are_quoted() {
     assert!(!first.contains("output of"), "{first}");
 }
 
+// Invariant I63
 #[test]
 fn a_sheet_that_was_left_out_is_quoted_as_skipped() {
     let house = House::new("");
@@ -56,6 +58,7 @@ fn a_sheet_that_was_left_out_is_quoted_as_skipped() {
     assert!(house.prompt("skipping", 2, 1).contains("[SKIPPED] [1]"), "{}", house.prompt("skipping", 2, 1));
 }
 
+// Invariant I61, I62
 #[test]
 fn injected_files_come_in_their_places() {
     let house = House::new("");

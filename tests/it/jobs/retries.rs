@@ -88,7 +88,9 @@ fn validation_that_never_passes_says_so() {
     let end = house.play_out("nothing", &text, "failed");
     let sheet = &end["sheets"]["1"];
     assert_eq!(sheet["error_code"], "E201", "{sheet:#}");
-    assert_eq!(sheet["error_message"], "Validation failed (0.0% pass rate) after 1 attempt");
+    let message = sheet["error_message"].as_str().unwrap();
+    assert!(message.starts_with("Validation failed (0.0% pass rate) after 1 attempt: File '"), "{message}");
+    assert!(message.ends_with("/never' does not exist"), "{message}");
     assert_eq!(sheet["failed_validations"].as_array().unwrap().len(), 1);
 }
 
@@ -138,6 +140,7 @@ fn a_missing_program_is_not_tried_again() {
     assert_eq!(sheet["instrument_fallback_history"][0]["reason"], "unavailable", "{sheet:#}");
 }
 
+// Invariant I51
 #[test]
 fn an_instrument_that_nobody_knows_fails_the_sheet() {
     let house = House::started("");
@@ -176,6 +179,7 @@ fn a_crash_is_tried_again() {
     assert_eq!(sheet["attempt_count"], 2);
 }
 
+// Invariant I7
 #[test]
 fn a_successful_agent_may_talk_about_rate_limits() {
     let house = House::new("");

@@ -17,6 +17,7 @@ fi
 "#;
 const LIMITS: &str = "errors: {rate_limit_patterns: ['rate.?limit']}";
 
+// Invariant I42
 #[test]
 fn two_jobs_share_a_rate_limit() {
     let house = House::new("");
@@ -62,6 +63,7 @@ fn too_many_waits_in_a_row_end_in_failure() {
     assert_eq!(end["rate_limit_waits"], 1);
 }
 
+// Invariant I77
 #[test]
 fn a_timeout_keeps_what_was_printed() {
     let house = House::new("");

@@ -286,6 +286,7 @@ fn a_killed_conductor_adopts() {
     check_all(&BUSY, &[Conductor], &[Adopt]);
 }
 
+// Invariant I64
 #[test]
 fn a_killed_conductor_resumes() {
     check_all(&IDLE, &[Conductor], &[Resume]);
