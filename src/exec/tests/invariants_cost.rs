@@ -44,7 +44,6 @@ fn i38_as_much_as_the_limit_is_allowed_and_a_bit_more_is_not() {
     }
 }
 
-// Invariant I37
 #[test]
 fn what_running_sheets_will_cost_is_kept_back_unless_the_score_says_otherwise() {
     for no_reserve in [false, true] {
@@ -55,6 +54,7 @@ fn what_running_sheets_will_cost_is_kept_back_unless_the_score_says_otherwise() 
     }
 }
 
+// Invariant I37
 #[test]
 fn i37_a_resumed_job_that_may_not_spend_more_stays_paused() {
     let mut world = budgeted(&[&[], &[]], job_limit(100));

@@ -101,20 +101,25 @@ fn a_failed_hook_continues_or_aborts() {
 #[test]
 fn dangerous_commands_and_broken_scripts_are_refused() {
     let house = House::started("");
-    let hooks = "  - {type: run_command, command: \"rm -rf /\"}\n  - {type: run_script, command: \"chmod -R 777 \
-                 /\"}\n  - {type: run_script, command: \"echo 'open\"}\n  - {type: run_script, command: \
+    // Never accepted, whatever the hook is called.
+    for (command, pattern) in [("rm -rf /", "`rm -r... /`"), ("chmod -R 777 /", "`chmod -R NNN /`")] {
+        let hook = with_hooks(&format!("  - {{type: run_command, command: \"{command}\"}}\n"));
+        house.score("danger", &hook);
+        let answer = house.offer("danger", json!({}));
+        assert_eq!(answer["status"], "rejected", "{answer}");
+        assert!(answer["message"].as_str().unwrap().contains(pattern), "{answer}");
+    }
+    let hooks = "  - {type: run_script, command: \"echo 'open\"}\n  - {type: run_script, command: \
                  no-such-program-anywhere}\n  - {type: run_command, command: \"true\", working_directory: \
                  no-such-place}\n";
-    let end = play(&house, "danger", &with_hooks(hooks), "completed");
+    let end = play(&house, "broken", &with_hooks(hooks), "completed");
     let told: Vec<String> = results(&end)
         .iter()
         .map(|result| result["error_message"].as_str().unwrap_or("").to_owned())
         .collect();
-    assert!(told[0].contains("`rm -r... /`"), "{told:?}");
-    assert!(told[1].contains("`chmod -R NNN /`"), "{told:?}");
-    assert!(told[2].contains("quote"), "{told:?}");
-    assert!(told[3].contains("there is no program `no-such-program-anywhere`"), "{told:?}");
-    assert!(told[4].contains("working directory"), "{told:?}");
+    assert!(told[0].contains("quote"), "{told:?}");
+    assert!(told[1].contains("there is no program `no-such-program-anywhere`"), "{told:?}");
+    assert!(told[2].contains("working directory"), "{told:?}");
 }
 
 #[test]
