@@ -59,9 +59,9 @@ impl Core {
         self.sched.settle(now);
         self.tell_adopted_guards();
         self.view.recovering.store(self.sweeping > 0, Ordering::Release);
-        for live in self.jobs.values() {
-            self.view.publish(&live.id, live.view(now));
-        }
+        // As after every turn: committed first, then seen. Nobody is answered before.
+        self.swap_scores(now);
+        self.flush(now);
     }
 
     /// The monitor counts what is below guards that are not our children, too.
