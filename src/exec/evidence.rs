@@ -65,7 +65,7 @@ pub enum Outcome {
         /// One line.
         message: String,
     },
-    /// We ended it for the reason in [`Active::ending`].
+    /// We ended it for the reason in [`Active::ending`](super::Active::ending).
     Ended,
 }
 

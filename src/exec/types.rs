@@ -242,7 +242,7 @@ pub enum Input {
     SetUpDone(Result<SetUp, SheetError>),
     /// A hook has ended, or was refused.
     HookEnded {
-        /// Position in [`Hooks::on_success`] or [`Hooks::on_failure`].
+        /// Position in [`Hooks::on_success`](super::Hooks::on_success) or [`Hooks::on_failure`](super::Hooks::on_failure).
         hook: usize,
         /// Run of the job that it belongs to.
         epoch: u32,
@@ -349,7 +349,7 @@ pub enum Effect {
     Hook {
         /// Position.
         hook: usize,
-        /// Of [`Hooks::on_failure`], else of [`Hooks::on_success`].
+        /// Of [`Hooks::on_failure`](super::Hooks::on_failure), else of [`Hooks::on_success`](super::Hooks::on_success).
         on_failure: bool,
         /// Run of the job.
         epoch: u32,
@@ -373,7 +373,7 @@ pub struct Order {
     pub token: Token,
     /// How.
     pub mode: Mode,
-    /// Position in [`SheetSpec::instruments`].
+    /// Position in [`SheetSpec::instruments`](super::SheetSpec::instruments).
     pub instrument_index: usize,
     /// Attempts of this sheet so far (0 for the first).
     pub retry_count: u32,

@@ -85,6 +85,8 @@ impl Live {
 struct Ready<'a> {
     jobs: &'a BTreeMap<JobId, Live>,
     now: Now,
+    /// Sheets that keep their instrument although its breaker is open.
+    steadfast: &'a BTreeSet<(JobId, SheetNo)>,
 }
 
 impl Candidates for Ready<'_> {
@@ -93,10 +95,12 @@ impl Candidates for Ready<'_> {
         for sheet in live.exec.runnable(self.now) {
             let ledger = &live.exec.sheets()[sheet.index()].ledger;
             let next = ledger.instrument_index as usize + 1;
+            let chain = &live.exec.spec().sheets[sheet.index()].instruments;
+            let stays = self.steadfast.contains(&(job.clone(), sheet));
             let candidate = Candidate {
                 sheet,
                 instrument: live.exec.instrument(sheet),
-                fallbacks: live.exec.spec().sheets[sheet.index()].instruments.get(next..).unwrap_or(&[]),
+                fallbacks: if stays { &[] } else { chain.get(next..).unwrap_or(&[]) },
                 depth: live.exec.depth(sheet),
                 retries: ledger.attempt_count,
             };
@@ -236,8 +240,9 @@ impl Conductor {
     /// Hands free slots to ready sheets.
     pub(crate) fn dispatch(&mut self, now: Now, token: &mut dyn FnMut() -> mozart::ids::Token) {
         self.dispatch_at = None;
+        let mut steadfast = BTreeSet::new();
         for _ in 0..1000 {
-            let ready = Ready { jobs: &self.jobs, now };
+            let ready = Ready { jobs: &self.jobs, now, steadfast: &steadfast };
             match self.sched.pick(now, self.throttle, &ready) {
                 mozart::sched::Pick::Run(id, sheet) => {
                     let live = self.jobs.get_mut(&id).expect("the scheduler picks registered jobs");
@@ -253,7 +258,11 @@ impl Conductor {
                     }
                 }
                 mozart::sched::Pick::FallBack(id, sheet) => {
+                    let before = self.jobs[&id].exec.instrument(sheet).clone();
                     self.step(now, &id, Input::FallBack { sheet, reason: "circuit_breaker" });
+                    if *self.jobs[&id].exec.instrument(sheet) == before {
+                        steadfast.insert((id, sheet));
+                    }
                 }
                 mozart::sched::Pick::Wait(due) => {
                     self.dispatch_at = due;
