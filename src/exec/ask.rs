@@ -14,7 +14,13 @@ use crate::classify::ErrorCode;
 use crate::ids::SheetNo;
 use crate::time::{Deadline, Now};
 
-use super::sheet::push_bounded;
+use super::close::end_of;
+use super::sheet::{Ledger, push_bounded};
+
+/// What a question repeats of the output, in characters.
+const SAID: usize = 1000;
+/// How many errors a question repeats.
+const ERRORS: usize = 3;
 
 /// What a person may decide.
 pub(crate) const OPTIONS: [&str; 4] = ["retry", "skip", "accept", "fail"];
@@ -36,6 +42,7 @@ impl Execution {
             None => reason.to_owned(),
         };
         let deadline = patience.map(|patience| Deadline::after(now, patience));
+        let seen = ledger.evidence.as_deref();
         let data = json!({
             "reason": reason,
             "options": OPTIONS,
@@ -44,6 +51,9 @@ impl Execution {
             "validation_pass_rate": ledger.pass_percentage,
             "error_classification": ledger.error.as_ref().map(|error| error.code),
             "validations": failed_rules(self, num),
+            "errors": last_errors(ledger),
+            "output": seen.map(|seen| end_of(&seen.stdout_tail, SAID)),
+            "directory": seen.map(|seen| seen.directory.as_ref()),
         });
         out.event(event::sheet("escalation.needed", num, data));
         let ledger = self.ledger(num);
@@ -184,4 +194,11 @@ fn failed_rules(exec: &Execution, num: SheetNo) -> Vec<Value> {
     let rules = evidence.map_or(&[][..], |evidence| &evidence.validations);
     let failed = rules.iter().filter(|rule| !rule.passed).take(10);
     failed.map(|rule| json!({ "type": rule.rule_type, "description": rule.description })).collect()
+}
+
+/// The newest errors of a sheet, oldest first.
+fn last_errors(ledger: &Ledger) -> Vec<Value> {
+    let from = ledger.errors.len().saturating_sub(ERRORS);
+    let error = |entry: &ErrorEntry| json!({ "attempt": entry.attempt, "code": entry.error.code, "message": entry.error.message });
+    ledger.errors[from..].iter().map(error).collect()
 }

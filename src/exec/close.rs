@@ -129,9 +129,9 @@ impl Execution {
     }
 
     /// Keeps what the next prompt says about this attempt.
-    pub(super) fn remember(&mut self, num: SheetNo, error: Option<SheetError>, evidence: &Evidence) {
+    pub(super) fn remember(&mut self, num: SheetNo, error: SheetError, evidence: &Evidence) {
         self.ledger(num).previous = Some(Arc::new(PreviousFailure {
-            error,
+            error: Some(error),
             stderr_tail: end_of(&evidence.stderr_tail, PREVIOUS_STDERR).to_owned(),
             validations: evidence.validations.clone(),
         }));
@@ -153,7 +153,7 @@ fn seen(evidence: &Evidence) -> Box<Seen> {
 }
 
 /// The last characters of a text.
-fn end_of(text: &str, characters: usize) -> &str {
+pub(super) fn end_of(text: &str, characters: usize) -> &str {
     let from = text.char_indices().rev().nth(characters.saturating_sub(1)).map_or(0, |(at, _)| at);
     &text[from..]
 }

@@ -245,9 +245,9 @@ impl Conductor {
                         self.sched.ended(now, &id, sheet);
                     }
                 }
-                mozart::sched::Pick::FallBack(id, sheet) => {
+                mozart::sched::Pick::FallBack(id, sheet, why) => {
                     let before = self.jobs[&id].exec.instrument(sheet).clone();
-                    self.step(now, &id, Input::FallBack { sheet, reason: "circuit_breaker" });
+                    self.step(now, &id, Input::FallBack { sheet, reason: why.as_str() });
                     if *self.jobs[&id].exec.instrument(sheet) == before {
                         steadfast.insert((id, sheet));
                     }

@@ -235,7 +235,7 @@ fn the_next_prompt_is_told_what_went_wrong() {
         })
         .unwrap();
     assert_eq!((order.mode, order.completion, order.retry_count), (Mode::Completion, (1, 2), 1));
-    assert_eq!(order.previous.unwrap().error, None);
+    assert_eq!(order.previous.unwrap().error.as_ref().unwrap().code, ErrorCode::E209);
 }
 
 #[test]
