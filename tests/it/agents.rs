@@ -182,6 +182,8 @@ fn who_does_not_hear_term_is_killed() {
     let (house, sheet) = play(script, "", &score, "failed");
     counted(&sheet, 2, Some("E001"));
     assert_eq!(sheet["killed_by"], "timeout");
+    let message = sheet["error_message"].as_str().unwrap();
+    assert!(message.contains("timeout of 0.5 s") && message.contains("timeout_seconds"), "{message}");
     assert_eq!(evidence(&house, 2)["error_method"], "record");
     house.wait_empty();
 }
@@ -193,6 +195,8 @@ fn who_sleeps_for_ever_is_found() {
     let (house, sheet) = play(script, "", &format!("{ONE}{QUICK}{stale}"), "completed");
     counted(&sheet, 2, None);
     assert_eq!(evidence(&house, 1)["killed_by"], "idle");
+    let message = house.status("play")["sheets"]["1"]["error_history"][0]["error_message"].clone();
+    assert!(message.as_str().unwrap().contains("stale_detection.idle_timeout_seconds"), "{message}");
     house.wait_empty();
 }
 
@@ -274,6 +278,8 @@ fn what_an_agent_says_about_its_work_is_kept() {
     let script = "echo 'so: FEEDBACK_START {\"grade\": 2} FEEDBACK_END'\n";
     let (house, _sheet) = play(script, "", &format!("{ONE}{ONCE}feedback: {{enabled: true}}\n"), "completed");
     assert_eq!(evidence(&house, 1)["feedback"], json!({ "grade": 2 }));
+    let output = house.mozart(&["status", "play", "--sheet", "1"]);
+    assert!(String::from_utf8_lossy(&output.stdout).contains("Feedback: {\"grade\":2}"), "{output:?}");
 }
 
 #[test]
