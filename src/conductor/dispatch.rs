@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use crate::exec::{AttemptReport, Input};
+use crate::exec::{AttemptReport, Input, Mode};
 use crate::ids::{AttemptKey, AttemptNo, JobId, SheetNo, Token};
 use crate::pressure::Level;
 use crate::sched::{Candidate, Candidates, Pick, Throttle};
@@ -31,8 +31,12 @@ impl Candidates for Ready<'_> {
             let stays = !self.steadfast.is_empty() && self.steadfast.contains(&(job.clone(), sheet));
             let candidate = Candidate {
                 sheet,
-                instrument: live.exec.instrument(sheet),
-                fallbacks: if stays { &[] } else { spec.instruments.get(next..).unwrap_or(&[]) },
+                instrument: live.exec.occupies(sheet),
+                fallbacks: if stays || state.ledger.mode == Mode::Recover {
+                    &[]
+                } else {
+                    spec.instruments.get(next..).unwrap_or(&[])
+                },
                 depth: live.exec.depth(sheet),
                 retries: state.ledger.attempt_count,
             };
@@ -94,7 +98,7 @@ impl Core {
         live.attempt_seq += 1;
         live.dirty.job = true;
         let attempt = AttemptNo(live.attempt_seq);
-        let instrument = live.exec.instrument(sheet).clone();
+        let instrument = live.exec.occupies(sheet).clone();
         log::debug!("scheduler.sheet_dispatched job_id={id} sheet_num={sheet} attempt={attempt}");
         self.sched.started(now, id, sheet, &instrument);
         self.step(now, id, Input::Dispatch { sheet, attempt, token: new_token() });

@@ -99,8 +99,12 @@ impl Candidates for Ready<'_> {
             let stays = self.steadfast.contains(&(job.clone(), sheet));
             let candidate = Candidate {
                 sheet,
-                instrument: live.exec.instrument(sheet),
-                fallbacks: if stays { &[] } else { chain.get(next..).unwrap_or(&[]) },
+                instrument: live.exec.occupies(sheet),
+                fallbacks: if stays || ledger.mode == mozart::exec::Mode::Recover {
+                    &[]
+                } else {
+                    chain.get(next..).unwrap_or(&[])
+                },
                 depth: live.exec.depth(sheet),
                 retries: ledger.attempt_count,
             };
@@ -249,7 +253,7 @@ impl Conductor {
                     live.attempt_seq += 1;
                     live.dirty.job = true;
                     let attempt = AttemptNo(live.attempt_seq);
-                    let instrument = live.exec.instrument(sheet).clone();
+                    let instrument = live.exec.occupies(sheet).clone();
                     self.sched.started(now, &id, sheet, &instrument);
                     self.step(now, &id, Input::Dispatch { sheet, attempt, token: token() });
                     if !self.jobs[&id].is_current(sheet, attempt) {

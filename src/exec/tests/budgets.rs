@@ -17,8 +17,13 @@ fn check(spec: JobSpec, outcomes: &[Outcome], expected: &str) -> World {
     let mut outcomes = outcomes.iter();
     let mut last = None;
     while !world.exec.status().is_terminal() {
+        assert!(said.len() < 100, "it does not come to an end: {}", said.join(" "));
         let mut wait = None;
-        while world.runnable().is_empty() {
+        for turn in 0.. {
+            if !world.runnable().is_empty() {
+                break;
+            }
+            assert!(turn < 10, "its timers pass and nothing can run: {}", said.join(" "));
             wait = Some(world.wait());
         }
         last = outcomes.next().or(last);
