@@ -7,8 +7,8 @@ use mozart::ids::JobId;
 use mozart::store::Reader;
 use serde_json::{Value, json};
 
-use crate::band::{Band, ONCE, ONE, QUICK};
-use crate::house::House;
+use crate::band::{Band, ONCE, ONE, QUICK, over};
+use crate::house::{House, Role};
 
 /// Output as Claude Code prints it.
 const JSON: &str = "output: {format: json, result_path: result, error_path: error.message, \
@@ -197,6 +197,22 @@ fn who_sleeps_for_ever_is_found() {
     assert_eq!(evidence(&house, 1)["killed_by"], "idle");
     let message = house.status("play")["sheets"]["1"]["error_history"][0]["error_message"].clone();
     assert!(message.as_str().unwrap().contains("stale_detection.idle_timeout_seconds"), "{message}");
+    house.wait_empty();
+}
+
+#[test]
+fn a_check_whose_guard_is_killed_is_made_again() {
+    let mut house = House::new("");
+    house.agent("actor", "true\n", "");
+    house.start();
+    let rule = "validations: [{type: command_succeeds, command: 'echo x >> checks; until [ -e go ]; do sleep 0.02; done'}]\n";
+    house.play("play", &format!("instrument: actor\n{ONE}{ONCE}{rule}"));
+    house.wait_file("play/checks");
+    assert_eq!(house.kill_where(|role| *role == Role::BoundGuard), 1);
+    house.touch("play/go");
+    let end = over(&house, "play", "completed");
+    counted(&end["sheets"]["1"], 1, None);
+    assert_eq!(house.read("play/checks"), "x\nx\n");
     house.wait_empty();
 }
 

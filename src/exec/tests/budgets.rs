@@ -209,7 +209,7 @@ fn three_interruptions_in_a_row_fail_the_sheet() {
     }
     let error = world.ledger(1).error.clone().unwrap();
     assert_eq!(error.code, ErrorCode::E008);
-    assert_eq!(error.message, "interrupted 3 times while this sheet ran");
+    assert!(error.message.starts_with("interrupted 3 times while this sheet ran: "), "{}", error.message);
     assert_eq!(world.line(), "failed failed");
     assert_eq!(world.ledger(1).normal_attempts, 1);
 }
