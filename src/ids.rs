@@ -122,27 +122,56 @@ impl fmt::Display for AttemptNo {
 
 /// 128 random bits as 32 hexadecimal digits: the mark by which everything that an attempt
 /// started is recognised (`MOZART_SHEET_TOKEN` in its environment).
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Token(String);
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct Token([u8; 32]);
 
 impl Token {
     /// Writes 16 random bytes as a token. The caller brings the randomness.
     #[must_use]
     pub fn from_bytes(bytes: [u8; 16]) -> Self {
-        Self(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+        let mut digits = [0; 32];
+        for (pair, byte) in digits.chunks_exact_mut(2).zip(bytes) {
+            pair[0] = DIGITS[usize::from(byte >> 4)];
+            pair[1] = DIGITS[usize::from(byte & 15)];
+        }
+        Self(digits)
     }
 
     /// The 32 digits.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        str::from_utf8(&self.0).expect("nothing but digits is let in")
     }
 }
 
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Token({self})")
+    }
+}
+
+impl From<Token> for String {
+    fn from(token: Token) -> Self {
+        token.as_str().to_owned()
+    }
+}
+
+impl TryFrom<String> for Token {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let digits = <[u8; 32]>::try_from(text.as_bytes()).ok();
+        let digits = digits.filter(|digits| digits.iter().all(|digit| DIGITS.contains(digit)));
+        digits.map(Self).ok_or_else(|| format!("{text:?} is no token: 32 lower-case hexadecimal digits"))
+    }
+}
+
+const DIGITS: &[u8; 16] = b"0123456789abcdef";
+
 impl fmt::Display for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 
@@ -166,6 +195,18 @@ impl fmt::Display for AttemptKey {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn tokens_are_their_digits() {
+        let token = Token::from_bytes([0x00, 0x1f, 0xa0, 0xff, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
+        assert_eq!(token.as_str(), "001fa0ff0102030405060708090a0b0c");
+        assert_eq!(Token::try_from(token.to_string()), Ok(token));
+        for bad in
+            ["", "001fa0ff0102030405060708090a0b0", "001FA0ff0102030405060708090a0b0c", &"ä".repeat(16)]
+        {
+            assert!(Token::try_from(bad.to_owned()).is_err(), "{bad:?}");
+        }
+    }
 
     #[test]
     fn job_ids_are_safe_file_names() {

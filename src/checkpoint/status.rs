@@ -428,7 +428,7 @@ pub fn attempt_json(record: &AttemptRecord) -> Value {
         "started_at": time(Some(record.opened)),
         "ended_at": time(closed.map(|closed| closed.at)),
         "ending": record.ending,
-        "outcome": closed.map(|closed| closed.outcome.as_str()),
+        "outcome": closed.map(|closed| closed.outcome.as_ref()),
         "error_code": closed.and_then(|closed| closed.error.as_ref()).map(|error| error.code),
         "error_message": closed.and_then(|closed| closed.error.as_ref()).map(|error| error.message.as_str()),
         "pass_percentage": closed.and_then(|closed| closed.pass_percentage),

@@ -75,7 +75,7 @@ fn job(outcome: Outcome) -> Execution {
         exit_code: Some(0),
         duration_seconds: 1.25,
         stdout_tail: "done".to_owned(),
-        directory: "/var/lib/m/attempt-1".to_owned(),
+        directory: "/var/lib/m/attempt-1".into(),
         input_tokens: Some(7),
         ..Evidence::default()
     };

@@ -291,7 +291,7 @@ impl Core {
     ) {
         let id = &watch.job_id;
         if let Some(live) = self.jobs.get_mut(id) {
-            match self.audience.join(&mut live.watchers, watch, exchange) {
+            match self.audience.join(&mut live.watchers, id, watch, exchange) {
                 Ok(()) if watch.output => self.listen(now, id, &printed),
                 Ok(()) => {}
                 Err(refused) => {

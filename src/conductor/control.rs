@@ -114,7 +114,7 @@ impl Core {
             .collect();
         for id in waiting {
             let data = json!({ "instrument": instrument });
-            self.outbox.events.push((id.clone(), JobEvent { name: "rate_limit.cleared", sheet: 0, data }));
+            self.outbox.events.push((id.clone(), JobEvent::of_job("rate_limit.cleared", data)));
             self.step(now, &id, Input::LimitCleared { instrument: instrument.map(Into::into) });
         }
         self.publish_figures(now);

@@ -1,10 +1,9 @@
 //! From ready sheets to attempts, and from reports back to the state machine.
 
 use std::collections::{BTreeSet, HashMap};
-use std::ops::ControlFlow;
 use std::time::Duration;
 
-use crate::exec::{AttemptReport, Input, Mode};
+use crate::exec::{AttemptReport, Input};
 use crate::ids::{AttemptKey, AttemptNo, JobId, SheetNo, Token};
 use crate::pressure::Level;
 use crate::sched::{Candidate, Candidates, Pick, Throttle};
@@ -22,27 +21,13 @@ struct Ready<'a> {
 }
 
 impl Candidates for Ready<'_> {
-    fn offer(&self, job: &JobId, visit: &mut dyn FnMut(Candidate<'_>) -> ControlFlow<()>) {
+    fn offer(&self, job: &JobId, visit: &mut dyn FnMut(Candidate<'_>)) {
         // A job whose score is about to be replaced starts nothing under the old one.
         let Some(live) = self.jobs.get(job).filter(|live| live.modify.is_none()) else { return };
-        for sheet in live.exec.runnable(self.now) {
-            let (spec, state) = (&live.exec.spec().sheets[sheet.index()], &live.exec.sheets()[sheet.index()]);
-            let next = state.ledger.instrument_index as usize + 1;
-            let stays = !self.steadfast.is_empty() && self.steadfast.contains(&(job.clone(), sheet));
-            let candidate = Candidate {
-                sheet,
-                instrument: live.exec.occupies(sheet),
-                fallbacks: if stays || state.ledger.mode == Mode::Recover {
-                    &[]
-                } else {
-                    spec.instruments.get(next..).unwrap_or(&[])
-                },
-                depth: live.exec.depth(sheet),
-                retries: state.ledger.attempt_count,
-            };
-            if visit(candidate).is_break() {
-                return;
-            }
+        for head in live.exec.heads(self.now) {
+            let stays = !self.steadfast.is_empty() && self.steadfast.contains(&(job.clone(), head.sheet));
+            let candidate = Candidate::of(&live.exec, head);
+            visit(Candidate { fallbacks: if stays { &[] } else { candidate.fallbacks }, ..candidate });
         }
     }
 }

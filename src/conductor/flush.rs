@@ -162,9 +162,12 @@ impl Core {
         self.say_farewell(now);
         for (id, event) in std::mem::take(&mut self.outbox.events) {
             self.notice(now, &id, &event);
+            let logged = self.is_logged(&id);
             let watchers = self.jobs.get_mut(&id).map(|live| &mut live.watchers);
-            let told = self.audience.publish(now, &id, event, watchers);
-            self.log_event(&id, &told);
+            let told = self.audience.publish(now, &id, event, watchers, logged);
+            if let Some(told) = told.filter(|_| logged) {
+                self.log_event(&id, &told);
+            }
         }
         for Accepted { exchange, answer, .. } in std::mem::take(&mut self.outbox.accepted) {
             self.answer(exchange, Ok(answer));

@@ -61,7 +61,7 @@ impl Core {
         if changed {
             log::error!("attempt.leftovers_alive attempt={key} pids={alive:?}");
             let data = json!({ "pids": alive, "retry_seconds": RETRY.as_secs() });
-            let event = JobEvent { name: "sheet.blocked_by_orphan", sheet: key.sheet.0, data };
+            let event = JobEvent::of_sheet("sheet.blocked_by_orphan", key.sheet, data);
             self.outbox.events.push((key.job.clone(), event));
             self.touched.insert(key.job.clone());
         }

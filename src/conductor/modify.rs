@@ -172,7 +172,7 @@ impl Core {
         });
         live.replace_score(prepared, Some(config_path.to_string()), now);
         self.touched.insert(id.clone());
-        self.outbox.events.push((id.clone(), JobEvent { name: "job.modified", sheet: 0, data }));
+        self.outbox.events.push((id.clone(), JobEvent::of_job("job.modified", data)));
         if !hold {
             self.step(now, id, Input::ResumeWith(Rerun::default()));
         }
@@ -187,7 +187,7 @@ impl Core {
         live.dirty.job = true;
         self.touched.insert(id.clone());
         let data = json!({ "config_path": &*waiting.config_path, "reason": status });
-        self.outbox.events.push((id.clone(), JobEvent { name: "job.modify_dropped", sheet: 0, data }));
+        self.outbox.events.push((id.clone(), JobEvent::of_job("job.modify_dropped", data)));
     }
 
     /// A score that waited when the conductor before this one ended.

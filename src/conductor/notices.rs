@@ -63,7 +63,8 @@ fn note(now: Now, live: &Live, notice: Notice, event: &JobEvent) -> Option<Note>
     if notice == Notice::SheetFailed && !matches!(state?.state, SheetState::Failed { .. }) {
         return None;
     }
-    let text = |key: &str| event.data.get(key).and_then(serde_json::Value::as_str).map(str::to_owned);
+    let data = event.facts.to_json();
+    let text = |key: &str| data.get(key).and_then(serde_json::Value::as_str).map(str::to_owned);
     let error = match sheet {
         Some(_) if notice == Notice::SheetFailed || notice == Notice::RateLimitDetected => {
             state.and_then(|sheet| sheet.ledger.error.as_ref()).map(|error| error.message.clone())
@@ -72,7 +73,7 @@ fn note(now: Now, live: &Live, notice: Notice, event: &JobEvent) -> Option<Note>
     };
     let ledger = &live.exec.job().ledger;
     let counts = crate::exec::Counts::of(live.exec.sheets());
-    let seconds = event.data.get("duration_seconds").and_then(serde_json::Value::as_f64).or_else(|| {
+    let seconds = data.get("duration_seconds").and_then(serde_json::Value::as_f64).or_else(|| {
         let started = ledger.started.filter(|_| sheet.is_none() && notice != Notice::JobStart)?;
         Some(now.wall.since(started).as_secs_f64())
     });
@@ -90,6 +91,6 @@ fn note(now: Now, live: &Live, notice: Notice, event: &JobEvent) -> Option<Note>
         },
         error,
         seconds,
-        extra: event.data.clone(),
+        extra: data,
     })
 }

@@ -287,7 +287,7 @@ impl Core {
                 if piece.skipped > 0 {
                     data["skipped_bytes"] = piece.skipped.into();
                 }
-                let event = JobEvent { name: "sheet.output", sheet: follow.key.sheet.0, data };
+                let event = JobEvent::of_sheet("sheet.output", follow.key.sheet, data);
                 self.audience.publish_output(now, &follow.key.job, event, watchers);
             }
             watchers.push_output();

@@ -9,7 +9,7 @@ use crate::exec::{JobEvent, JobStatus};
 use crate::ids::JobId;
 use crate::net::{ConnId, Handle, Stream};
 use crate::rpc::{Id, RpcError, params, reply};
-use crate::time::Now;
+use crate::time::{Now, Wall};
 
 use super::exchange::Exchange;
 use super::live::Live;
@@ -26,7 +26,14 @@ pub(super) const BACKLOG: usize = 100;
 #[derive(Default)]
 pub(crate) struct Watchers {
     streams: Vec<Watcher>,
-    recent: VecDeque<(u64, Vec<u8>)>,
+    recent: VecDeque<Told>,
+}
+
+/// An event as it was told.
+struct Told {
+    seq: u64,
+    at: Wall,
+    event: JobEvent,
 }
 
 /// One stream.
@@ -57,37 +64,37 @@ impl Audience {
         Self { seq: 0, net, subscribers }
     }
 
-    /// Numbers an event and sends it to whoever listens. Never blocks: who is too slow misses it. What was told.
+    /// Numbers an event and sends it to whoever listens. Never blocks: who is too slow misses it.
+    /// What was told, if anybody listens or `wanted`.
     pub(crate) fn publish(
         &mut self,
         now: Now,
         id: &JobId,
         event: JobEvent,
         watchers: Option<&mut Watchers>,
-    ) -> Value {
+        wanted: bool,
+    ) -> Option<Value> {
         self.seq += 1;
-        let params = self.params(now, id, event);
-        if let Some(watchers) = watchers {
-            watchers.tell(self.seq, reply::notification("job.event", &params));
+        let told = Told { seq: self.seq, at: now.wall, event };
+        let watched = watchers.as_ref().is_some_and(|watchers| !watchers.streams.is_empty());
+        let params = (wanted || watched || !self.subscribers.is_empty()).then(|| told.params(id));
+        if let Some(params) = &params {
+            self.subscribers.retain(|subscriber| match subscriber.try_send(params.clone()) {
+                Ok(()) | Err(TrySendError::Full(_)) => true,
+                Err(TrySendError::Disconnected(_)) => false,
+            });
         }
-        self.subscribers.retain(|subscriber| match subscriber.try_send(params.clone()) {
-            Ok(()) | Err(TrySendError::Full(_)) => true,
-            Err(TrySendError::Disconnected(_)) => false,
-        });
+        if let Some(watchers) = watchers {
+            watchers.tell(told, params.as_ref());
+        }
         params
     }
 
     /// Numbers a piece of output for whoever listens to its job. It is not remembered.
     pub(super) fn publish_output(&mut self, now: Now, id: &JobId, event: JobEvent, watchers: &mut Watchers) {
         self.seq += 1;
-        watchers.hear(&reply::notification("job.event", &self.params(now, id, event)));
-    }
-
-    fn params(&self, now: Now, id: &JobId, event: JobEvent) -> Value {
-        json!({
-            "job_id": id.as_str(), "sheet_num": event.sheet, "event": event.name, "data": event.data,
-            "timestamp": now.wall.unix_seconds(), "seq": self.seq, "schema": 1,
-        })
+        let told = Told { seq: self.seq, at: now.wall, event };
+        watchers.hear(&reply::notification("job.event", &told.params(id)));
     }
 
     /// `job.watch`: from now on, or from a number that is still remembered. Gives the exchange back
@@ -95,6 +102,7 @@ impl Audience {
     pub(crate) fn join(
         &self,
         watchers: &mut Watchers,
+        id: &JobId,
         watch: &params::Watch,
         exchange: Exchange,
     ) -> Result<(), Box<(Exchange, RpcError)>> {
@@ -102,14 +110,14 @@ impl Audience {
             let error = RpcError::Internal("there is no socket; subscribe with `Builder::events`".into());
             return Err(Box::new((exchange, error)));
         };
-        let (stream, id) = exchange.into_stream(net)?;
+        let (stream, request) = exchange.into_stream(net)?;
         if let Some(from) = watch.from_seq {
-            for (_, line) in watchers.recent.iter().filter(|(seq, _)| *seq >= from) {
-                stream.notify(line.clone());
+            for told in watchers.recent.iter().filter(|told| told.seq >= from) {
+                stream.notify(reply::notification("job.event", &told.params(id)));
             }
         }
         let output = watch.output.then(Backlog::default);
-        watchers.streams.push(Watcher { stream, id, output });
+        watchers.streams.push(Watcher { stream, id: request, output });
         Ok(())
     }
 
@@ -121,16 +129,29 @@ impl Audience {
     }
 }
 
+impl Told {
+    fn params(&self, id: &JobId) -> Value {
+        json!({
+            "job_id": id.as_str(), "sheet_num": self.event.sheet, "event": self.event.name,
+            "data": self.event.facts.to_json(), "timestamp": self.at.unix_seconds(), "seq": self.seq,
+            "schema": 1,
+        })
+    }
+}
+
 impl Watchers {
-    fn tell(&mut self, seq: u64, line: Vec<u8>) {
-        for watcher in &self.streams {
-            // What a slow client does not take is counted by the stream.
-            watcher.stream.notify(line.clone());
+    fn tell(&mut self, told: Told, params: Option<&Value>) {
+        if let Some(params) = params.filter(|_| !self.streams.is_empty()) {
+            let line = reply::notification("job.event", params);
+            for watcher in &self.streams {
+                // What a slow client does not take is counted by the stream.
+                watcher.stream.notify(line.clone());
+            }
         }
         if self.recent.len() == REMEMBERED {
             self.recent.pop_front();
         }
-        self.recent.push_back((seq, line));
+        self.recent.push_back(told);
     }
 
     /// Whether somebody wants the output of the job's sheets.

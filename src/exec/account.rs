@@ -178,7 +178,7 @@ impl Execution {
         }
         ledger.error = Some(error);
         ledger.outcome = Some(OutcomeCategory::FailedFatal);
-        let data = event::result(self, num, false, false);
+        let data = event::result(self, num, false);
         out.event(event::sheet("sheet.failed", num, data));
         self.give_up(now, num, out);
         true

@@ -97,11 +97,11 @@ impl Execution {
                 ledger.outcome = Some(OutcomeCategory::SuccessAccepted);
                 ledger.note = note;
                 self.complete(now, num, out);
-                let data = event::result(self, num, true, false);
+                let data = event::result(self, num, true);
                 out.event(event::sheet("sheet.completed", num, data));
             }
             Decision::Fail => {
-                let data = event::result(self, num, false, false);
+                let data = event::result(self, num, false);
                 out.event(event::sheet("sheet.failed", num, data));
                 self.ledger(num).outcome = Some(OutcomeCategory::FailedExhausted);
                 self.give_up(now, num, out);
@@ -122,7 +122,7 @@ impl Execution {
         }
         ledger.error = Some(error);
         ledger.outcome = Some(OutcomeCategory::FailedExhausted);
-        let data = event::result(self, num, false, false);
+        let data = event::result(self, num, false);
         out.event(event::sheet("sheet.failed", num, data));
         self.give_up(now, num, out);
     }

@@ -94,13 +94,13 @@ impl Execution {
                 output_tokens: evidence.output_tokens,
                 cost_micro: evidence.cost_micro,
                 pass_percentage: end.share,
-                log: evidence.directory.as_str().into(),
+                log: Arc::clone(&evidence.directory),
             };
             push_bounded(&mut ledger.attempts, summary, MAX_ATTEMPTS_KEPT);
         }
         let closed = Closed {
             at: now.wall,
-            outcome: end.outcome.as_str().to_owned(),
+            outcome: end.outcome.as_str().into(),
             error: end.error,
             pass_percentage: end.share,
             evidence: Arc::clone(evidence),

@@ -22,7 +22,7 @@ impl Execution {
         token: Token,
         out: &mut Out,
     ) {
-        if self.blocked(now).is_some() || !self.ready().any(|ready| ready == num) {
+        if self.blocked(now).is_some() || !self.is_ready(num) {
             return;
         }
         let recovers = self.job.ledger.recovery.is_some();

@@ -1,5 +1,6 @@
 //! What others report to the state machine, and what is stored of an attempt.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -115,7 +116,7 @@ pub struct Evidence {
     /// Bytes written to stderr.
     pub stderr_bytes: u64,
     /// Absolute path of the attempt directory.
-    pub directory: String,
+    pub directory: Arc<str>,
     /// Tokens that the program reported.
     pub input_tokens: Option<u64>,
     /// Tokens that the program reported.
@@ -312,9 +313,9 @@ pub struct AttemptRecord {
     /// How.
     pub mode: Mode,
     /// Instrument.
-    pub instrument: String,
+    pub instrument: Arc<str>,
     /// Model.
-    pub model: Option<String>,
+    pub model: Option<Arc<str>>,
     /// When the slot was taken.
     pub opened: Wall,
     /// Why we ended it, once asked for: committed before the TERM is sent.
@@ -329,7 +330,7 @@ pub struct Closed {
     /// When it was recorded.
     pub at: Wall,
     /// `completed partial failed rate_limited interrupted not_started ended`.
-    pub outcome: String,
+    pub outcome: Cow<'static, str>,
     /// Error, if any.
     pub error: Option<SheetError>,
     /// Passed share of executed rules, 0-100.

@@ -8,12 +8,13 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use super::{JobSpec, Sheet, SheetState, SkipReason};
+use super::ready::{self, Ready};
+use super::{InstrumentRef, JobSpec, Sheet, SheetState, SkipReason};
 use crate::ids::SheetNo;
 use crate::time::Mono;
 
 /// See the module.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct Index {
     gates: Vec<Gate>,
     /// The gate before each sheet.
@@ -22,10 +23,12 @@ pub(super) struct Index {
     opens: Vec<Vec<u32>>,
     /// Longest chain of dependencies above each sheet.
     depths: Vec<u32>,
+    /// The chain of instruments of each sheet; sheets with equal chains have the same number.
+    chains: Vec<u32>,
     /// Pending sheets.
     pub(super) pending: BTreeSet<SheetNo>,
     /// Pending sheets whose dependencies are satisfied.
-    pub(super) ready: BTreeSet<SheetNo>,
+    pub(super) ready: Ready,
     /// Sheets that hold a slot.
     pub(super) active: BTreeSet<SheetNo>,
     /// Held sheets by the time they go on.
@@ -34,7 +37,7 @@ pub(super) struct Index {
     pub(super) counts: Counts,
 }
 
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 struct Gate {
     /// Dependencies not yet satisfied.
     open: u32,
@@ -139,33 +142,44 @@ impl Index {
             gate_of,
             opens,
             depths,
+            chains: chains(spec),
             pending: BTreeSet::new(),
-            ready: BTreeSet::new(),
+            ready: Ready::none_of(count),
             active: BTreeSet::new(),
             timers: BTreeSet::new(),
             counts: Counts::default(),
         };
         for sheet in sheets {
-            index.enter(sheet.num, &sheet.state);
+            index.enter(sheet);
         }
         index
     }
 
     /// A sheet has changed from `old` to what `sheets` says now.
     pub(super) fn moved(&mut self, sheets: &[Arc<Sheet>], num: SheetNo, old: &SheetState) {
-        let new = &sheets[num.index()].state;
+        let sheet = &sheets[num.index()];
         self.leave(num, old);
-        self.enter(num, new);
-        if new.satisfies() && !old.satisfies() {
-            for &gate in &self.opens[num.index()] {
-                let gate = &mut self.gates[gate as usize];
-                gate.open -= 1;
-                if gate.open == 0 {
-                    let pending = |member: &SheetNo| sheets[member.index()].state == SheetState::Pending;
-                    self.ready.extend(gate.members.iter().copied().filter(pending));
+        self.enter(sheet);
+        if sheet.state.satisfies() && !old.satisfies() {
+            for at in 0..self.opens[num.index()].len() {
+                let gate = self.opens[num.index()][at] as usize;
+                self.gates[gate].open -= 1;
+                if self.gates[gate].open == 0 {
+                    for at in 0..self.gates[gate].members.len() {
+                        let member = &sheets[self.gates[gate].members[at].index()];
+                        if member.state == SheetState::Pending {
+                            self.queue(member);
+                        }
+                    }
                 }
             }
         }
+    }
+
+    fn queue(&mut self, sheet: &Sheet) {
+        let kind = (self.chains[sheet.num.index()], sheet.ledger.instrument_index);
+        let urgency = ready::urgency(self.depth(sheet.num), sheet.ledger.attempt_count);
+        self.ready.insert(sheet.num, kind, urgency);
     }
 
     /// The sheets that directly depend on one, in no order.
@@ -183,7 +197,7 @@ impl Index {
         match old {
             SheetState::Pending => {
                 self.pending.remove(&num);
-                self.ready.remove(&num);
+                self.ready.remove(num);
             }
             SheetState::Dispatched(_) | SheetState::InProgress(_) => _ = self.active.remove(&num),
             SheetState::Waiting { until } | SheetState::RetryScheduled { until } => {
@@ -201,13 +215,14 @@ impl Index {
         }
     }
 
-    fn enter(&mut self, num: SheetNo, new: &SheetState) {
-        *self.counts.slot(new) += 1;
-        match new {
+    fn enter(&mut self, sheet: &Sheet) {
+        let num = sheet.num;
+        *self.counts.slot(&sheet.state) += 1;
+        match &sheet.state {
             SheetState::Pending => {
                 self.pending.insert(num);
                 if self.gates[self.gate_of[num.index()] as usize].open == 0 {
-                    self.ready.insert(num);
+                    self.queue(sheet);
                 }
             }
             SheetState::Dispatched(_) | SheetState::InProgress(_) => _ = self.active.insert(num),
@@ -225,6 +240,24 @@ impl Index {
             | SheetState::Cancelled { .. } => {}
         }
     }
+}
+
+/// Numbers the different chains of instruments.
+fn chains(spec: &JobSpec) -> Vec<u32> {
+    let mut known: HashMap<&[InstrumentRef], u32> = HashMap::new();
+    let mut last: Option<(&[InstrumentRef], u32)> = None;
+    let number = |chain| {
+        // Sheets in a row mostly share theirs.
+        if let Some((same, number)) = last.filter(|(same, _)| *same == chain) {
+            last = Some((same, number));
+            return number;
+        }
+        let next = u32::try_from(known.len()).expect("there are at most as many chains as sheets");
+        let number = *known.entry(chain).or_insert(next);
+        last = Some((chain, number));
+        number
+    };
+    spec.sheets.iter().map(|sheet| sheet.instruments.as_slice()).map(number).collect()
 }
 
 /// Longest chains, in the order in which gates open. Sheets on a cycle, which loading excludes, keep 0.

@@ -26,6 +26,7 @@ mod finish;
 mod index;
 mod job;
 mod out;
+mod ready;
 mod recover;
 mod report;
 mod restore;
@@ -49,9 +50,11 @@ use out::Out;
 
 pub(crate) use account::dollars;
 pub(crate) use ask::OPTIONS;
+pub use event::{Attempted, Facts, JobEvent, Started};
 pub use evidence::*;
 pub use index::Counts;
 pub use job::{AtCheckpoint, Ending, Finishing, JobLedger, JobState, Recovery, Remark, Spent};
+pub use ready::Head;
 pub use sheet::{
     AttemptEnd, AttemptSummary, ErrorEntry, EscalationEntry, FallbackEntry, Ledger, MAX_ATTEMPTS_KEPT,
     MAX_HISTORY, OutcomeCategory, Seen, Sheet,
@@ -198,14 +201,37 @@ impl Execution {
         self.ready().take(most)
     }
 
+    /// Of the sheets that may be dispatched now, the most urgent on each instrument, those with other
+    /// instruments after it apart. In no order.
+    pub fn heads(&self, now: Now) -> impl Iterator<Item = Head> + '_ {
+        let most = if self.blocked(now).is_none() { usize::MAX } else { 0 };
+        let checked = self.rechecked().map(|sheet| Head { sheet, count: 1 });
+        checked.chain(self.index.ready.heads().take(self.unless_recovering())).take(most)
+    }
+
     /// Pending sheets whose dependencies are satisfied; while a failed job is recovered, those that
     /// are checked again.
     fn ready(&self) -> impl Iterator<Item = SheetNo> + '_ {
-        let recovering = self.job.ledger.recovery.is_some();
-        let wanted =
-            move |num: &SheetNo| !recovering || self.sheets[num.index()].ledger.mode == Mode::Recover;
-        let pool = if recovering { &self.index.pending } else { &self.index.ready };
-        pool.iter().copied().filter(wanted)
+        self.rechecked().chain(self.index.ready.iter().take(self.unless_recovering()))
+    }
+
+    fn is_ready(&self, num: SheetNo) -> bool {
+        if self.job.ledger.recovery.is_some() {
+            self.rechecked().any(|ready| ready == num)
+        } else {
+            self.sheet(num).is_some() && self.index.ready.contains(num)
+        }
+    }
+
+    /// While a failed job is recovered: what is still to be checked, dependencies or not.
+    fn rechecked(&self) -> impl Iterator<Item = SheetNo> + '_ {
+        let most = if self.job.ledger.recovery.is_some() { usize::MAX } else { 0 };
+        let wanted = |num: &SheetNo| self.sheets[num.index()].ledger.mode == Mode::Recover;
+        self.index.pending.iter().copied().take(most).filter(wanted)
+    }
+
+    const fn unless_recovering(&self) -> usize {
+        if self.job.ledger.recovery.is_some() { 0 } else { usize::MAX }
     }
 
     /// Why nothing may be dispatched now; `None` when something may.
@@ -358,7 +384,7 @@ impl Execution {
 
     /// The running attempt of a sheet, if it is the one that is asked for.
     fn current(&self, num: SheetNo, attempt: AttemptNo) -> Option<Active> {
-        self.sheet(num)?.state.active().filter(|active| active.attempt == attempt).cloned()
+        self.sheet(num)?.state.active().filter(|active| active.attempt == attempt).copied()
     }
 
     /// What is stored of an attempt.
@@ -369,8 +395,8 @@ impl Execution {
             attempt: active.attempt,
             token: active.token.clone(),
             mode: self.sheets[num.index()].ledger.mode,
-            instrument: instrument.name.as_ref().to_owned(),
-            model: instrument.model.as_deref().map(str::to_owned),
+            instrument: Arc::clone(&instrument.name),
+            model: instrument.model.clone(),
             opened: active.since,
             ending: active.ending,
             closed,

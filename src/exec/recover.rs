@@ -90,7 +90,7 @@ impl Execution {
                     recovery.recovered += 1;
                 }
                 self.complete(now, num, out);
-                let data = event::result(self, num, true, false);
+                let data = event::result(self, num, true);
                 out.event(event::sheet("sheet.completed", num, data));
             }
             AttemptEnd::NotStarted => {
@@ -113,7 +113,7 @@ impl Execution {
         ledger.mode = Mode::Normal;
         ledger.outcome = Some(OutcomeCategory::FailedExhausted);
         self.set_state(num, SheetState::Failed { at }, out);
-        let data = event::result(self, num, false, false);
+        let data = event::result(self, num, false);
         out.event(event::sheet("sheet.failed", num, data));
     }
 

@@ -115,7 +115,7 @@ impl Execution {
         if executed > 0 {
             out.event(event::rules("sheet.validation_passed", num, 100.0, passed, executed));
         }
-        let data = event::result(self, num, true, false);
+        let data = event::result(self, num, true);
         out.event(event::sheet("sheet.completed", num, data));
     }
 
@@ -141,7 +141,7 @@ impl Execution {
         self.complete(now, num, out);
         self.remark_excess(now, num, out);
         out.event(event::rules("sheet.validation_passed", num, 100.0, executed, executed));
-        let data = event::result(self, num, true, false);
+        let data = event::result(self, num, true);
         out.event(event::sheet("sheet.completed", num, data));
     }
 
@@ -247,7 +247,7 @@ impl Execution {
         self.count_result(num);
         self.remember(num, None, evidence);
         out.event(event::rules("sheet.validation_failed", num, share, passed, executed));
-        let data = event::result(self, num, true, false);
+        let data = event::result(self, num, true);
         out.event(event::sheet("sheet.partial", num, data));
 
         if self.skip_if_queued(now, num, out) || self.fail_if_spent(now, num, Some(active.attempt), out) {
@@ -288,7 +288,7 @@ impl Execution {
         self.close(now, num, active, end, evidence, out);
         self.count_result(num);
         self.remember(num, Some(error), evidence);
-        let data = event::result(self, num, false, false);
+        let data = event::result(self, num, false);
         out.event(event::sheet("sheet.failed", num, data));
 
         if self.skip_if_queued(now, num, out) || self.fail_if_spent(now, num, Some(active.attempt), out) {
@@ -343,9 +343,8 @@ impl Execution {
         }
         let nth = (*used).max(1);
         let wait = retry::limit_wait(code, parsed, policy.wait, nth);
-        let mut data = event::result(self, num, false, true);
-        data["seconds_remaining"] = json!(wait.as_secs_f64());
-        out.event(event::sheet("rate_limit.active", num, data));
+        let facts = event::limited(self, num, wait.as_secs_f64());
+        out.event(event::sheet("rate_limit.active", num, facts));
         let instrument = self.instrument(num).clone();
         out.act(Effect::Limited { instrument: instrument.name, model: instrument.model, wait, sheet: num });
         if self.skip_if_queued(now, num, out) || self.fail_if_spent(now, num, Some(active.attempt), out) {
@@ -404,7 +403,7 @@ impl Execution {
         );
         ledger.error = Some(SheetError { code: ErrorCode::E008, message });
         ledger.outcome = Some(OutcomeCategory::FailedFatal);
-        let data = event::result(self, num, false, false);
+        let data = event::result(self, num, false);
         out.event(event::sheet("sheet.failed", num, data));
         self.give_up(now, num, out);
     }

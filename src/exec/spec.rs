@@ -167,7 +167,7 @@ pub struct SkipRule {
 }
 
 /// A resolved instrument of a sheet.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct InstrumentRef {
     /// Profile name.
     pub name: Arc<str>,

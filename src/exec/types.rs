@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{AttemptRecord, AttemptReport, HookResult, PreviousFailure, SetUp, SheetError};
+use super::{AttemptRecord, AttemptReport, HookResult, JobEvent, PreviousFailure, SetUp, SheetError};
 use crate::classify::ErrorCode;
 use crate::ids::{AttemptNo, SheetNo, Token};
 use crate::time::{Deadline, Wall};
@@ -121,7 +121,7 @@ pub enum Decision {
 }
 
 /// The attempt that holds a slot.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Active {
     /// Its number; reports of any other number are ignored.
     pub attempt: AttemptNo,
@@ -411,17 +411,6 @@ pub struct Left {
     pub cost: Option<u64>,
     /// Tokens.
     pub tokens: Option<u64>,
-}
-
-/// An event of a job, before the conductor adds job id, sequence number and time.
-#[derive(Debug, Clone, PartialEq)]
-pub struct JobEvent {
-    /// `sheet.completed`, ... (conductor 8.1).
-    pub name: &'static str,
-    /// 0 = the job itself.
-    pub sheet: u32,
-    /// Its fields.
-    pub data: serde_json::Value,
 }
 
 /// Which sheets a resumed job runs again, beside those that have not run.

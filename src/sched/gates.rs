@@ -41,22 +41,14 @@ impl<'a> Gates<'a> {
         Self { now, slots, rates, breakers, known: Vec::new() }
     }
 
-    pub(super) fn way(&mut self, group: &Group, obeys: bool) -> Result<Way, Hold> {
-        self.way_of(&group.instrument, &group.fallbacks, obeys)
-    }
-
     /// `obeys`: breakers count.
-    pub(super) fn way_of(
-        &mut self,
-        on: &InstrumentRef,
-        fallbacks: &[InstrumentRef],
-        obeys: bool,
-    ) -> Result<Way, Hold> {
-        let verdict = self.verdict(on);
+    pub(super) fn way(&mut self, group: &Group, obeys: bool) -> Result<Way, Hold> {
+        let verdict = self.verdict(&group.instrument);
         let Some(hold) = verdict.rest.or(verdict.breaker.filter(|_| obeys)) else { return Ok(Way::Direct) };
         if obeys && matches!(verdict.breaker, Some(Hold::Open(_))) {
             // The first of the chain that is not open takes over, as soon as it has room.
-            let usable = fallbacks.iter().map(|next| self.verdict(next)).find(|next| next.breaker.is_none());
+            let usable =
+                group.fallbacks.iter().map(|next| self.verdict(next)).find(|next| next.breaker.is_none());
             if usable.is_some_and(|next| next.rest.is_none()) {
                 return Ok(Way::FallBack);
             }

@@ -4,8 +4,8 @@
 //! [`Scheduler::pick`]. It does not know dependencies, pauses or pacing (that is [`crate::exec`], which
 //! offers only what may run), and starts nothing: whoever acts on a pick tells it by [`Scheduler::started`].
 //!
-//! What a job offers is looked up once and remembered until [`Scheduler::touched`], so a decision costs
-//! a few comparisons per job, however many sheets are queued.
+//! A job offers the most urgent sheet on each of its instruments. That is looked up once and remembered
+//! until [`Scheduler::touched`], so a decision costs a few comparisons per job, however many sheets are queued.
 //!
 //! Invariants: what is counted is the sum of what was started and has not ended; a sheet is counted
 //! once however often it is reported; no pick exceeds a limit; a job that cannot run anything now
@@ -24,17 +24,16 @@ mod tests;
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::exec::{BreakerPolicy, InstrumentRef, JobSpec};
+use crate::exec::{BreakerPolicy, Execution, Head, InstrumentRef, JobSpec, Mode};
 use crate::ids::{JobId, SheetNo};
 use crate::time::{Mono, Now, Wall};
 
 use gates::{Gates, Way};
 use order::Key;
-use ready::Ready;
+use ready::Group;
 use slots::Slots;
 
 pub use breaker::{BreakerRecord, BreakerState, Breakers, FIRST_DELAY, HISTORY, Transition};
@@ -65,11 +64,13 @@ impl Throttle {
     pub const CRITICAL: Self = Self::Stop;
 }
 
-/// A sheet that may run as far as its job is concerned.
+/// Sheets that may run as far as their job is concerned, and want the same: the most urgent of them.
 #[derive(Debug, Clone, Copy)]
 pub struct Candidate<'a> {
     /// Its number.
     pub sheet: SheetNo,
+    /// How many there are, this one included.
+    pub count: u32,
     /// What it runs on.
     pub instrument: &'a InstrumentRef,
     /// What it may run on instead, in order, when the breaker of its instrument is open.
@@ -82,9 +83,34 @@ pub struct Candidate<'a> {
 
 /// Where the scheduler finds what may run.
 pub trait Candidates {
-    /// Offers the runnable sheets of a job, ascending, until `visit` breaks. What is offered changes
-    /// only with [`Scheduler::touched`], [`Scheduler::started`] or [`Scheduler::ended`] of the job.
-    fn offer(&self, job: &JobId, visit: &mut dyn FnMut(Candidate<'_>) -> ControlFlow<()>);
+    /// Offers what a job may run: one candidate for all sheets that want the same instrument and have
+    /// the same fallbacks (more of them are allowed, and cost time). What is offered changes only with
+    /// [`Scheduler::touched`], [`Scheduler::started`] or [`Scheduler::ended`] of the job.
+    fn offer(&self, job: &JobId, visit: &mut dyn FnMut(Candidate<'_>));
+}
+
+impl<'a> Candidate<'a> {
+    /// The first of a queue of its job.
+    #[must_use]
+    pub fn of(exec: &'a Execution, head: Head) -> Self {
+        let at = head.sheet.index();
+        let (orders, ledger) = (&exec.spec().sheets[at], &exec.sheets()[at].ledger);
+        let next = ledger.instrument_index as usize + 1;
+        Self {
+            sheet: head.sheet,
+            count: head.count,
+            instrument: exec.occupies(head.sheet),
+            fallbacks: match ledger.mode {
+                // Nothing runs, so nothing can take over.
+                Mode::Recover => &[],
+                Mode::Normal | Mode::Completion | Mode::Healing => {
+                    orders.instruments.get(next..).unwrap_or(&[])
+                }
+            },
+            depth: exec.depth(head.sheet),
+            retries: ledger.attempt_count,
+        }
+    }
 }
 
 /// What to do now.
@@ -155,7 +181,7 @@ struct Entry {
     /// Since when it has had something to run and got nothing.
     waiting: Option<Mono>,
     /// What it has to run; `None` = to be looked up.
-    ready: Option<Ready>,
+    ready: Option<Vec<Group>>,
 }
 
 /// Numbers for diagnostics.
@@ -345,21 +371,16 @@ impl Scheduler {
         let mut until = held.as_ref().and_then(|held| held.until);
         let mut waits = false;
         for (id, entry) in &mut self.jobs {
-            let mut ready = entry.ready.take().unwrap_or_else(|| Ready::look(candidates, id));
+            let ready = entry.ready.take().unwrap_or_else(|| ready::look(candidates, id));
             let shut = held.is_some() || entry.running.len() >= cap;
             let obeys = entry.breaker.is_some();
-            if !shut && !ready.complete && !ready.groups.iter().any(|group| gates.way(group, obeys).is_ok()) {
-                ready = Ready::look_further(candidates, id, |instrument, fallbacks| {
-                    gates.way_of(instrument, fallbacks, obeys).is_ok()
-                });
-            }
-            if ready.groups.is_empty() {
+            if ready.is_empty() {
                 entry.waiting = None;
             } else {
                 waits = true;
                 entry.waiting.get_or_insert(now.mono);
             }
-            for group in ready.groups.iter().filter(|_| !shut) {
+            for group in ready.iter().filter(|_| !shut) {
                 let way = match gates.way(group, obeys) {
                     Ok(way) => way,
                     Err(hold) => {
@@ -403,14 +424,14 @@ impl Scheduler {
         }
     }
 
-    /// Why what a job has to run does not run, with the number of its sheets for each reason, as far as
-    /// the last decision looked at them.
+    /// Why what a job has to run does not run, with the number of its sheets for each reason, as
+    /// the last decision found them.
     #[must_use]
     pub fn reasons(&self, now: Now, throttle: Throttle, job: &JobId) -> BTreeMap<Reason, u32> {
         let mut reasons = BTreeMap::new();
         let Some(entry) = self.jobs.get(job) else { return reasons };
         let standing = self.standing(now, throttle);
-        for group in entry.ready.iter().flat_map(|ready| &ready.groups) {
+        for group in entry.ready.iter().flatten() {
             let held =
                 standing.held(now.mono, &group.instrument, entry.running.len(), entry.breaker.is_some());
             *reasons.entry(held.map_or(Reason::Behind, |held| held.reason)).or_insert(0) += group.count;

@@ -15,13 +15,17 @@ use super::*;
 struct Offers(BTreeMap<JobId, Vec<(SheetNo, InstrumentRef, u32, u32)>>);
 
 impl Candidates for Offers {
-    fn offer(&self, job: &JobId, visit: &mut dyn FnMut(Candidate<'_>) -> ControlFlow<()>) {
+    fn offer(&self, job: &JobId, visit: &mut dyn FnMut(Candidate<'_>)) {
         for (sheet, instrument, depth, retries) in self.0.get(job).into_iter().flatten() {
-            let candidate =
-                Candidate { sheet: *sheet, instrument, fallbacks: &[], depth: *depth, retries: *retries };
-            if visit(candidate).is_break() {
-                return;
-            }
+            let candidate = Candidate {
+                sheet: *sheet,
+                count: 1,
+                instrument,
+                fallbacks: &[],
+                depth: *depth,
+                retries: *retries,
+            };
+            visit(candidate);
         }
     }
 }
@@ -275,12 +279,11 @@ fn ten_thousand_sheets_in_a_hundred_jobs_are_all_started_once() {
         .collect();
     struct Left<'a>(&'a BTreeMap<JobId, BTreeSet<SheetNo>>, &'a InstrumentRef);
     impl Candidates for Left<'_> {
-        fn offer(&self, job: &JobId, visit: &mut dyn FnMut(Candidate<'_>) -> ControlFlow<()>) {
+        fn offer(&self, job: &JobId, visit: &mut dyn FnMut(Candidate<'_>)) {
             for &sheet in &self.0[job] {
-                let candidate = Candidate { sheet, instrument: self.1, fallbacks: &[], depth: 0, retries: 0 };
-                if visit(candidate).is_break() {
-                    return;
-                }
+                let candidate =
+                    Candidate { sheet, count: 1, instrument: self.1, fallbacks: &[], depth: 0, retries: 0 };
+                visit(candidate);
             }
         }
     }

@@ -2,7 +2,6 @@
 //! Only what blocks is replaced: the database is a map, programs and hooks are entries of an agenda.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use mozart::exec::{AttemptRecord, Effect, Execution, Input, InstrumentRef, JobEvent, JobStatus, Order};
@@ -90,27 +89,12 @@ struct Ready<'a> {
 }
 
 impl Candidates for Ready<'_> {
-    fn offer(&self, job: &JobId, visit: &mut dyn FnMut(Candidate<'_>) -> ControlFlow<()>) {
+    fn offer(&self, job: &JobId, visit: &mut dyn FnMut(Candidate<'_>)) {
         let Some(live) = self.jobs.get(job) else { return };
-        for sheet in live.exec.runnable(self.now) {
-            let ledger = &live.exec.sheets()[sheet.index()].ledger;
-            let next = ledger.instrument_index as usize + 1;
-            let chain = &live.exec.spec().sheets[sheet.index()].instruments;
-            let stays = self.steadfast.contains(&(job.clone(), sheet));
-            let candidate = Candidate {
-                sheet,
-                instrument: live.exec.occupies(sheet),
-                fallbacks: if stays || ledger.mode == mozart::exec::Mode::Recover {
-                    &[]
-                } else {
-                    chain.get(next..).unwrap_or(&[])
-                },
-                depth: live.exec.depth(sheet),
-                retries: ledger.attempt_count,
-            };
-            if visit(candidate).is_break() {
-                return;
-            }
+        for head in live.exec.heads(self.now) {
+            let stays = self.steadfast.contains(&(job.clone(), head.sheet));
+            let candidate = Candidate::of(&live.exec, head);
+            visit(Candidate { fallbacks: if stays { &[] } else { candidate.fallbacks }, ..candidate });
         }
     }
 }

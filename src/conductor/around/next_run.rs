@@ -137,9 +137,13 @@ impl Core {
     /// The watchers of runs that were followed by the next one learn that theirs is over.
     pub(in crate::conductor) fn say_farewell(&mut self, now: Now) {
         for mut farewell in std::mem::take(&mut self.around.farewells) {
+            let logged = self.is_logged(&farewell.id);
             for event in farewell.events {
-                let told = self.audience.publish(now, &farewell.id, event, Some(&mut farewell.watchers));
-                self.log_event(&farewell.id, &told);
+                let watchers = Some(&mut farewell.watchers);
+                let told = self.audience.publish(now, &farewell.id, event, watchers, logged);
+                if let Some(told) = told.filter(|_| logged) {
+                    self.log_event(&farewell.id, &told);
+                }
             }
             farewell.watchers.end_all(farewell.status);
         }

@@ -239,7 +239,7 @@ fn history_of(id: &JobId, record: &AttemptRecord, nth: u32, room: &mut usize) ->
         "duration_seconds": evidence.map(|evidence| evidence.duration_seconds),
         "executed_at": record.opened.to_string(),
         "ended_at": closed.map(|closed| closed.at.to_string()),
-        "outcome": closed.map_or("running", |closed| closed.outcome.as_str()),
+        "outcome": closed.map_or("running", |closed| closed.outcome.as_ref()),
         "mode": record.mode,
         "instrument": record.instrument,
         "model": record.model,
@@ -250,7 +250,7 @@ fn history_of(id: &JobId, record: &AttemptRecord, nth: u32, room: &mut usize) ->
         "output_tokens": evidence.and_then(|evidence| evidence.output_tokens),
         "cost_usd": evidence.and_then(|evidence| evidence.cost_micro).map(dollars),
         "cost_confidence": evidence.map(|evidence| evidence.cost_confidence),
-        "directory": evidence.map(|evidence| evidence.directory.as_str()),
+        "directory": evidence.map(|evidence| evidence.directory.as_ref()),
     })
 }
 

@@ -123,7 +123,7 @@ fn each_level_is_remarked_once_per_run() {
             if let Effect::Event(event) = effect
                 && event.name == "cost.warning"
             {
-                levels.push((sheet, event.data["level"].as_f64().unwrap()));
+                levels.push((sheet, event.facts.to_json()["level"].as_f64().unwrap()));
             }
         }
     }

@@ -249,6 +249,29 @@ fn input(world: &mut World, act: &Act) -> Option<Input> {
     })
 }
 
+/// What is offered are the most urgent of the sheets that may run.
+fn check_heads(world: &World) -> Result<(), TestCaseError> {
+    let exec = &world.exec;
+    let urgency = |num: SheetNo| {
+        let retries = exec.sheet(num).map_or(0, |sheet| sheet.ledger.attempt_count);
+        (i64::from(exec.depth(num)) - i64::from(retries.min(10)) * 5, num)
+    };
+    let wants = |num: SheetNo| {
+        let at = exec.sheet(num).map_or(0, |sheet| sheet.ledger.instrument_index as usize);
+        exec.spec().sheets[num.index()].instruments.get(at..)
+    };
+    let runnable: Vec<SheetNo> = exec.runnable(world.now).collect();
+    let heads: Vec<Head> = exec.heads(world.now).collect();
+    prop_assert_eq!(heads.iter().map(|head| head.count as usize).sum::<usize>(), runnable.len());
+    for &num in &runnable {
+        let alike = runnable.iter().copied().filter(|&other| wants(other) == wants(num));
+        let first = alike.min_by_key(|&num| urgency(num));
+        prop_assert!(heads.iter().any(|head| Some(head.sheet) == first), "{num} waits behind nobody");
+    }
+    prop_assert!(heads.iter().all(|head| runnable.contains(&head.sheet)));
+    Ok(())
+}
+
 /// What holds in every state.
 fn check_state(world: &World) -> Result<(), TestCaseError> {
     let exec = &world.exec;
@@ -256,6 +279,8 @@ fn check_state(world: &World) -> Result<(), TestCaseError> {
     let running = exec.active().count();
     prop_assert_eq!(exec.counts(), Counts::of(exec.sheets()), "the counts are read off the sheets");
     prop_assert_eq!(exec.counts().active as usize, running);
+    prop_assert_eq!(&exec.index, &Index::build(spec, exec.sheets()), "the index is read off the sheets");
+    check_heads(world)?;
     let holds = i32::from(exec.status() == JobStatus::Running);
     prop_assert_eq!(world.permits, holds, "a permit is held exactly while running: {}", world.line());
     if exec.status() == JobStatus::Running {

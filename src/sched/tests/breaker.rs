@@ -125,12 +125,10 @@ struct Chain {
 }
 
 impl Candidates for Chain {
-    fn offer(&self, _: &JobId, visit: &mut dyn FnMut(Candidate<'_>) -> ControlFlow<()>) {
+    fn offer(&self, _: &JobId, visit: &mut dyn FnMut(Candidate<'_>)) {
         for (&sheet, &at) in &self.sheets {
             let (instrument, fallbacks) = (&self.chain[at], &self.chain[at + 1..]);
-            if visit(Candidate { sheet, instrument, fallbacks, depth: 0, retries: 0 }).is_break() {
-                return;
-            }
+            visit(Candidate { sheet, count: 1, instrument, fallbacks, depth: 0, retries: 0 });
         }
     }
 }

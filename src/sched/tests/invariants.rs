@@ -195,12 +195,10 @@ fn a_job_is_registered_with_its_fallbacks() {
 struct Chains(BTreeMap<JobId, BTreeMap<SheetNo, (Vec<InstrumentRef>, usize)>>);
 
 impl Candidates for Chains {
-    fn offer(&self, job: &JobId, visit: &mut dyn FnMut(Candidate<'_>) -> ControlFlow<()>) {
+    fn offer(&self, job: &JobId, visit: &mut dyn FnMut(Candidate<'_>)) {
         for (&sheet, (chain, at)) in self.0.get(job).into_iter().flatten() {
             let (instrument, fallbacks) = (&chain[*at], &chain[*at + 1..]);
-            if visit(Candidate { sheet, instrument, fallbacks, depth: 0, retries: 0 }).is_break() {
-                return;
-            }
+            visit(Candidate { sheet, count: 1, instrument, fallbacks, depth: 0, retries: 0 });
         }
     }
 }

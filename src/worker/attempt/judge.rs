@@ -92,7 +92,7 @@ impl Attempt<'_> {
             stderr_tail: tail(&executor::stderr_log(&self.dir), keep),
             stdout_bytes: exit.stdout.bytes,
             stderr_bytes: exit.stderr.bytes,
-            directory: self.dir.display().to_string(),
+            directory: self.dir.display().to_string().into(),
             ..Evidence::default()
         }
     }
