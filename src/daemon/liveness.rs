@@ -49,13 +49,15 @@ pub fn judge(pid_file: &Path, socket: &Path) -> Liveness {
 }
 
 /// As [`judge`], for somebody who is about to start a conductor: one that holds the lock and does not answer may
-/// be dying (it was killed a moment ago), so it gets a second for that.
+/// be dying (it was killed a moment ago), and so may a child of it that was about to become a guard. They get a
+/// second for that.
 #[must_use]
 pub fn settled(pid_file: &Path, socket: &Path) -> Liveness {
     let until = Instant::now() + DYING;
     loop {
         let found = judge(pid_file, socket);
         match found {
+            Liveness::Starting => {}
             Liveness::Running(Some(pid)) if answering_pid(socket) != Some(pid) => {}
             _ => return found,
         }
