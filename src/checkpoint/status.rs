@@ -304,6 +304,12 @@ fn escalation(sheet: &Sheet) -> Option<Value> {
 fn instrument_json(planned: &SheetSpec, sheet: &Sheet) -> Value {
     let at = (sheet.ledger.instrument_index as usize).min(planned.instruments.len() - 1);
     let instrument = &planned.instruments[at];
+    // A sheet that is over ran on what it ran on, whatever a changed score says by now.
+    let ran_on = sheet.ledger.attempts.last().filter(|_| sheet.state.is_terminal());
+    let (name, model) = match ran_on {
+        Some(attempt) => (&attempt.instrument, &attempt.model),
+        None => (&instrument.name, &instrument.model),
+    };
     let chain: Vec<&str> = planned.instruments.iter().skip(1).map(|one| one.name.as_ref()).collect();
     let changes = sheet.ledger.fallbacks.iter().map(|entry| {
         json!({
@@ -314,9 +320,9 @@ fn instrument_json(planned: &SheetSpec, sheet: &Sheet) -> Value {
         })
     });
     json!({
-        "instrument_name": *instrument.name,
-        "instrument_model": instrument.model.as_deref(),
-        "model": instrument.model.as_deref(),
+        "instrument_name": **name,
+        "instrument_model": model.as_deref(),
+        "model": model.as_deref(),
         "fallback_chain": chain,
         "current_instrument_index": at,
         "fallback_attempts": fallback_attempts(sheet),

@@ -83,7 +83,7 @@ impl Core {
         live.attempt_seq += 1;
         live.dirty.job = true;
         let attempt = AttemptNo(live.attempt_seq);
-        let instrument = live.exec.instrument(sheet).clone();
+        let instrument = live.exec.occupies(sheet).clone();
         log::debug!("scheduler.sheet_dispatched job_id={id} sheet_num={sheet} attempt={attempt}");
         self.sched.started(now, id, sheet, &instrument);
         self.step(now, id, Input::Dispatch { sheet, attempt, token: new_token() });

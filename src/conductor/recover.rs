@@ -134,7 +134,7 @@ impl Core {
             return false;
         }
         known.insert(dir.clone());
-        let instrument = live.exec.instrument(record.sheet).clone();
+        let instrument = live.exec.occupies(record.sheet).clone();
         self.sched.adopted(id, record.sheet, &instrument);
         self.watch_over(now, &key, now.wall.since(record.opened));
         let found = executor::examine(&dir, &record.token).unwrap_or_else(|error| {

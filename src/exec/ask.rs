@@ -7,15 +7,15 @@ use serde_json::{Value, json};
 
 use super::out::Out;
 use super::{
-    Decision, ErrorEntry, EscalationEntry, Execution, MAX_HISTORY, Mode, OutcomeCategory, PauseFlag,
-    Question, SheetError, SheetState, SkipReason, event,
+    Decision, ErrorEntry, EscalationEntry, Execution, Mode, OutcomeCategory, PauseFlag, Question, SheetError,
+    SheetState, SkipReason, event,
 };
 use crate::classify::ErrorCode;
 use crate::ids::SheetNo;
 use crate::time::{Deadline, Now};
 
 use super::close::end_of;
-use super::sheet::{Ledger, push_bounded};
+use super::sheet::Ledger;
 
 /// What a question repeats of the output, in characters.
 const SAID: usize = 1000;
@@ -130,15 +130,7 @@ impl Execution {
         let error = SheetError { code: ErrorCode::E999, message };
         let ledger = self.ledger(num);
         if let Some(attempt) = ledger.last_attempt {
-            let entry = ErrorEntry {
-                at: now.wall,
-                attempt,
-                attempt_count: ledger.attempt_count,
-                error: error.clone(),
-                counted: false,
-                seen: None,
-            };
-            push_bounded(&mut ledger.errors, entry, MAX_HISTORY);
+            ledger.keep_error(now.wall, attempt, error.clone(), false, None);
         }
         ledger.error = Some(error);
         ledger.outcome = Some(OutcomeCategory::FailedExhausted);

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::out::Out;
 use super::sheet::push_bounded;
 use super::{
-    Active, AttemptEnd, AttemptSummary, Closed, ErrorEntry, Evidence, Execution, MAX_ATTEMPTS_KEPT,
-    MAX_HISTORY, Outcome, PreviousFailure, Seen, SheetError,
+    Active, AttemptEnd, AttemptSummary, Closed, Evidence, Execution, MAX_ATTEMPTS_KEPT, Outcome,
+    PreviousFailure, Seen, SheetError,
 };
 use crate::ids::SheetNo;
 use crate::time::Now;
@@ -76,15 +76,7 @@ impl Execution {
             }
         }
         if let Some(error) = &end.error {
-            let entry = ErrorEntry {
-                at: now.wall,
-                attempt: active.attempt,
-                attempt_count: ledger.attempt_count,
-                error: error.clone(),
-                counted: end.counted,
-                seen: Some(seen(evidence)),
-            };
-            push_bounded(&mut ledger.errors, entry, MAX_HISTORY);
+            ledger.keep_error(now.wall, active.attempt, error.clone(), end.counted, Some(seen(evidence)));
         }
         if ran {
             let summary = AttemptSummary {

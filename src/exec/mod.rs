@@ -349,6 +349,20 @@ impl Execution {
         &chain[at.min(chain.len() - 1)]
     }
 
+    /// What an attempt of a sheet takes a place on, and must wait for: its instrument, or nothing but a place among
+    /// those who only check rules again.
+    ///
+    /// # Panics
+    /// When the job has no such sheet.
+    #[must_use]
+    pub fn occupies(&self, num: SheetNo) -> &InstrumentRef {
+        if self.sheets[num.index()].ledger.mode == Mode::Recover {
+            InstrumentRef::rules_alone()
+        } else {
+            self.instrument(num)
+        }
+    }
+
     /// Longest chain of dependencies above a sheet; 0 for one that has none.
     ///
     /// # Panics
@@ -380,7 +394,7 @@ impl Execution {
         AttemptRecord {
             sheet: num,
             attempt: active.attempt,
-            token: active.token.clone(),
+            token: active.token,
             mode: self.sheets[num.index()].ledger.mode,
             instrument: Arc::clone(&instrument.name),
             model: instrument.model.clone(),

@@ -402,7 +402,9 @@ impl Execution {
             self.set_state(num, SheetState::Pending, out);
             return;
         }
-        let message = format!("interrupted {MAX_INTERRUPTIONS} times while this sheet ran");
+        let message = format!(
+            "interrupted {MAX_INTERRUPTIONS} times while this sheet ran: see in the logs of the system and of the conductor what ended it, then resume"
+        );
         ledger.error = Some(SheetError { code: ErrorCode::E008, message });
         ledger.outcome = Some(OutcomeCategory::FailedFatal);
         let data = event::result(self, num, false);

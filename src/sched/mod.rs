@@ -27,7 +27,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::exec::{BreakerPolicy, Execution, Head, InstrumentRef, JobSpec};
+use crate::exec::{BreakerPolicy, Execution, Head, InstrumentRef, JobSpec, Mode};
 use crate::ids::{JobId, SheetNo};
 use crate::time::{Mono, Now, Wall};
 
@@ -100,8 +100,14 @@ impl<'a> Candidate<'a> {
         Self {
             sheet: head.sheet,
             count: head.count,
-            instrument: exec.instrument(head.sheet),
-            fallbacks: orders.instruments.get(next..).unwrap_or(&[]),
+            instrument: exec.occupies(head.sheet),
+            fallbacks: match ledger.mode {
+                // Nothing runs, so nothing can take over.
+                Mode::Recover => &[],
+                Mode::Normal | Mode::Completion | Mode::Healing => {
+                    orders.instruments.get(next..).unwrap_or(&[])
+                }
+            },
             depth: exec.depth(head.sheet),
             retries: ledger.attempt_count,
         }

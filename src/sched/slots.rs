@@ -26,12 +26,15 @@ impl Default for Limits {
     }
 }
 
+/// Models, each with how many sheets it may run at once.
+pub(super) type Models = Vec<(Arc<str>, u32)>;
+
 /// What is used of the limits. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(super) struct Slots {
     limits: Arc<Limits>,
     /// Sheets at once on models, by instrument, as profiles say.
-    models: Arc<HashMap<Arc<str>, Vec<(Arc<str>, u32)>>>,
+    models: Arc<HashMap<Arc<str>, Models>>,
     active: u32,
     used: HashMap<Arc<str>, Used>,
 }
@@ -53,7 +56,7 @@ impl Slots {
     }
 
     /// What the profile of an instrument says of its models. Says whether that is new.
-    pub(super) fn set_models(&mut self, instrument: &str, models: Vec<(Arc<str>, u32)>) -> bool {
+    pub(super) fn set_models(&mut self, instrument: &str, models: Models) -> bool {
         let known = self.models.get(instrument);
         if known.map_or(models.is_empty(), |known| *known == models) {
             return false;

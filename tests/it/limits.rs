@@ -209,6 +209,11 @@ fn a_sheet_takes_its_next_instrument_while_the_breaker_of_the_first_is_open() {
     assert!(house.log().contains("breaker.opened"));
     house.play("waits", &format!("instrument: bad\n{ONE}{keys}"));
     wait_held(&house, "waits", "circuit_breaker:bad");
+    let shown = house.status("waits")["circuit_breakers"][0].clone();
+    assert_eq!((&shown["instrument"], &shown["state"]), (&json!("bad"), &json!("open")), "{shown}");
+    assert_eq!(shown["consecutive_failures"], 1, "{shown}");
+    let text = String::from_utf8(house.mozart(&["status", "waits"]).stdout).unwrap();
+    assert!(text.contains("Circuit breaker of bad: open after a failure — next try in "), "{text}");
     let told = house.sheet("waits", 1)["held_back"].as_str().unwrap().to_owned();
     assert!(told.starts_with("circuit_breaker:bad, probe in "), "{told}");
     let end = house.play_out(

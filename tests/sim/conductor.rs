@@ -237,7 +237,7 @@ impl Conductor {
                     live.attempt_seq += 1;
                     live.dirty.job = true;
                     let attempt = AttemptNo(live.attempt_seq);
-                    let instrument = live.exec.instrument(sheet).clone();
+                    let instrument = live.exec.occupies(sheet).clone();
                     self.sched.started(now, &id, sheet, &instrument);
                     self.step(now, &id, Input::Dispatch { sheet, attempt, token: token() });
                     if !self.jobs[&id].is_current(sheet, attempt) {
