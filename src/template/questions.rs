@@ -46,10 +46,8 @@ pub(super) fn register(env: &mut Environment<'_>) {
             compare::one(state, left, operator, right)
         });
     }
-    for (name, wanted) in [("even", true), ("odd", false)] {
-        env.add_test(name, move |value: &Value| {
-            Ok::<_, Error>((remainder(value, 2, name)? == 0.0) == wanted)
-        });
+    for (name, wanted) in [("even", 0.0), ("odd", 1.0)] {
+        env.add_test(name, move |value: &Value| Ok::<_, Error>(remainder(value, 2, name)? == wanted));
     }
     env.add_test("divisibleby", |value: &Value, by: i64| {
         Ok::<_, Error>(remainder(value, by, "divisibleby")? == 0.0)
@@ -84,7 +82,7 @@ fn remainder(value: &Value, by: i64, what: &str) -> Result<f64, Error> {
         ValueKind::Number => {
             #[expect(clippy::cast_precision_loss, reason = "as Python divides a float")]
             let by = by as f64;
-            return Ok(f64::try_from(value.clone())? % by);
+            return Ok(f64::try_from(value.clone())?.rem_euclid(by));
         }
         // What an earlier sheet will have written.
         ValueKind::Plain => 0,

@@ -339,6 +339,10 @@ const PRINTED: &[(&str, &str)] = &[
         "{{ 'abcabc'.find('b', 2) }} {{ 'abcabc'.count('b', 2) }} {{ 'abc'.startswith('b', 1) }} {{ 'abcabc'.index('c', 3) }} {{ '12'.isdecimal() }} {{ 'Ab Cd'.istitle() }} {{ 'x1'.isidentifier() }}",
         "4 1 True 5 True True True",
     ),
+    (
+        "{{ 3.14 is odd }} {{ 3.14 is even }} {{ -3.0 is odd }} {{ -3 is odd }} {{ true is odd }}",
+        "False False True True True",
+    ),
     ("{% for x in 1, 2 %}{{ x }}{% endfor %}{% set t = 1, 2 %}{{ t }}", "12(1, 2)"),
     ("{% if words|select('equalto', 'zzz') %}always true{% endif %}", "always true"),
     (
