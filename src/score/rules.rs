@@ -6,6 +6,7 @@ use super::decode::{At, Bound, Fields};
 use super::issue::{Issue, Severity};
 use super::pattern;
 use super::sheet::Condition;
+use super::yaml::Kind;
 
 /// One rule. The fields that its kind needs are there: loading checks it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -114,7 +115,8 @@ impl Rule {
             }
         }
         for name in absent {
-            at.error(format!("Validation type '{}' requires '{name}' field", kind.as_str()));
+            let message = format!("Validation type '{}' requires '{name}' field", kind.as_str());
+            f.error_about(&[name], message);
         }
         if let Some(at) = blank.first().and_then(|name| f.peek(name)) {
             let (kind, list) = (kind.as_str(), blank.join(", "));
@@ -150,6 +152,11 @@ impl Rule {
 }
 
 fn condition(at: &At<'_>) -> Option<Condition> {
+    if let Kind::Bool(true) = at.node.kind {
+        let hint = "remove the key: a rule without a condition applies to every sheet";
+        at.error_hint("Input should be a valid string", hint);
+        return None;
+    }
     match Condition::parse(at.text()?) {
         Ok(condition) => Some(condition),
         Err(message) => {
