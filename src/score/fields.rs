@@ -283,6 +283,15 @@ fn elsewhere(key: &str, here: &str) -> Option<String> {
         let section = path[level.len()..].split('.').next().unwrap_or_default();
         return Some(format!("did you mean '{section}.{key}'? It is indented below '{section}:'"));
     }
+    if paths.iter().any(|path| path.strip_prefix("instrument_config.") == Some(key)) {
+        let below = |section: &&'static str| {
+            crate::schema::paths_of_score(section).contains(&format!("{level}{section}").as_str())
+        };
+        let section = ["config", "instrument_config"].into_iter().find(below);
+        if let Some(section) = section.filter(|_| !here.is_empty()) {
+            return Some(format!("did you mean '{section}.{key}'? It is indented below '{section}:'"));
+        }
+    }
     let least = paths.iter().map(|path| depth(path)).min()?;
     let mut best = paths.into_iter().filter(|path| depth(path) == least);
     let path = best.next()?;

@@ -107,8 +107,11 @@ fn advice(issue: &Issue) -> Option<String> {
     if message == "Field required" {
         return Some(required(&issue.path));
     }
+    if issue.code == "V212" {
+        return Some("use numbers of stages, or remove the entry".to_owned());
+    }
     if let Some(rest) = message.find("valid: 1-").map(|at| &message[at + "valid: ".len()..]) {
-        return Some(format!("use numbers {}, or raise total_items", rest.trim_end_matches(')')));
+        return Some(format!("use numbers {}, or raise total_items", rest.split(')').next().unwrap_or(rest)));
     }
     let key = key(&issue.path);
     if let Some(name) = is_item(&issue.path).then(|| list_of(&issue.path)) {
@@ -151,7 +154,6 @@ fn advice(issue: &Issue) -> Option<String> {
         None if message.starts_with("condition cannot be decided") => {
             "conditions know sheet_num, stage, instance, fan_count, total_sheets and the variables of the prompt"
         }
-        None if issue.code == "V212" => "use numbers of stages, or remove the entry",
         None if issue.code == "yaml" => "a score begins with `name: my-score`, `sheet:` and `prompt:`",
         None if issue.is_error() => "`mozart schema score --markdown` has every key with its type and range",
         None => return None,

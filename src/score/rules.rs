@@ -94,6 +94,7 @@ impl Rule {
         let timeout_seconds = f.opt_seconds("timeout_seconds", Bound::Above(0.0)).unwrap_or(3600.0);
         let pipefail = f.boolean("pipefail", false);
 
+        f.report_unknown(|_| false, |_| None);
         let kind = kind?;
         let is_command = kind == RuleKind::CommandSucceeds;
         let looks_inside = matches!(kind, RuleKind::ContentContains | RuleKind::ContentRegex);
@@ -132,7 +133,6 @@ impl Rule {
             let message = format!("Invalid regex pattern for content_regex validation: {message}");
             at.report(Issue::error("V007", &at.path, message).hint(pattern::advice(text)));
         }
-        f.finish();
         Some(Self {
             kind,
             path,

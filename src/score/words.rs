@@ -112,9 +112,14 @@ fn unit<'k>(key: &str, known: &[&'k str]) -> Option<&'k str> {
     known.iter().copied().find(with_unit)
 }
 
-/// A key without what joins its words, in one case.
+/// A key without what joins its words, in one case, one thing instead of several.
 fn letters(key: &str) -> String {
-    key.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+    let plain: String = key.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect();
+    match (plain.strip_suffix("ies"), plain.strip_suffix('s')) {
+        (Some(stem), _) => format!("{stem}y"),
+        (None, Some(stem)) if stem.len() >= 3 => stem.to_owned(),
+        _ => plain,
+    }
 }
 
 #[cfg(test)]
@@ -154,6 +159,7 @@ mod tests {
             ("cmd", Some("command")),
             ("Retry-Count", Some("retry_count")),
             ("retries", Some("retry_count")),
+            ("conditions", Some("condition")),
             ("when", Some("condition")),
             ("regex", Some("pattern")),
             ("kind", Some("type")),

@@ -209,8 +209,8 @@ fn look_up(subject: &Subject<'_>, report: &mut Report, code: &str, path: &str, w
     let mut longer = names
         .iter()
         .map(String::as_str)
-        .filter(|known| known.strip_prefix(name).is_some_and(|rest| rest.starts_with(['-', '_'])));
-    let near = alike(name, names.iter().map(String::as_str)).or_else(|| longer.next());
+        .filter(|known| known.strip_prefix(name).is_some_and(|rest| rest.starts_with('-')));
+    let near = longer.next().or_else(|| alike(name, names.iter().map(String::as_str)));
     let list = names.join(", ");
     let hint = match near {
         _ if of_alias && subject.score.instruments.contains_key(name) => {

@@ -156,7 +156,10 @@ pub(super) fn rendering(subject: &Subject<'_>, report: &mut Report) {
         let name = names.find(|name| find_word(cause, name).is_some() || on_line(name)).cloned();
         let unknown = name.as_deref().filter(|name| !known(subject).any(|known| known == *name));
         let near = unknown.and_then(|name| near(subject, text, name));
-        let special = advice::of_rendering(cause, |name| variable(subject, numbers[0], name));
+        let part = indexed(cause, written);
+        let special = advice::of_rendering(part.as_deref().unwrap_or(cause), |name| {
+            variable(subject, numbers[0], name)
+        });
         let hint = match (near, special, advice) {
             (Some(near), _, _) => format!("Did you mean '{near}'?"),
             (None, Some(special), _) => special,
@@ -168,6 +171,24 @@ pub(super) fn rendering(subject: &Subject<'_>, report: &mut Report) {
         let issue = Issue::error("V217", path, message).hint(hint).detail("sheets", numbers);
         let needle = name.or_else(|| quoted(cause)).unwrap_or_default();
         add(subject, report, issue, error.line, &needle);
+    }
+}
+
+/// The engine shows an index that is reckoned as `(...)[...]`: when only one name of the line has an index, it is that.
+fn indexed(cause: &str, written: &str) -> Option<String> {
+    let rest = cause.strip_prefix("`(...)[...]")?;
+    let mut names: Vec<&str> = Vec::new();
+    for (at, _) in written.match_indices('[') {
+        let before = &written[..at];
+        let start = before.rfind(|c: char| !c.is_alphanumeric() && c != '_').map_or(0, |end| end + 1);
+        let name = before.get(start..).unwrap_or_default();
+        if !name.is_empty() && !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    match names.as_slice() {
+        [name] => Some(format!("`{name}[...]{rest}")),
+        _ => None,
     }
 }
 
