@@ -108,7 +108,9 @@ fn advice(issue: &Issue) -> Option<String> {
         return Some(required(&issue.path));
     }
     if issue.code == "V212" {
-        return Some("use numbers of stages, or remove the entry".to_owned());
+        let range = message.split_once("valid: ").and_then(|(_, rest)| rest.split(')').next());
+        let range = range.map_or(String::new(), |range| format!(" ({range})"));
+        return Some(format!("use numbers of stages{range}, or remove the entry"));
     }
     if let Some(rest) = message.find("valid: 1-").map(|at| &message[at + "valid: ".len()..]) {
         return Some(format!("use numbers {}, or raise total_items", rest.split(')').next().unwrap_or(rest)));
