@@ -230,7 +230,7 @@ impl<'a> Fields<'a> {
             return;
         }
         for path in crate::schema::paths_of_score(key) {
-            let (level, key) = path.rsplit_once('.').unwrap_or(("", &path));
+            let (level, key) = path.rsplit_once('.').unwrap_or(("", path));
             if level != here {
                 self.at.cx.misspelt(level, key);
             }
