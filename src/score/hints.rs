@@ -100,7 +100,9 @@ fn advice(issue: &Issue) -> Option<String> {
         return Some(required(&issue.path));
     }
     if let Some(rest) = message.find("valid: 1-").map(|at| &message[at + "valid: ".len()..]) {
-        return Some(format!("use numbers {}, or raise total_items", rest.trim_end_matches(')')));
+        let numbers = rest.split(')').next().unwrap_or(rest);
+        let remove = if issue.is_error() { "" } else { ", remove the entry" };
+        return Some(format!("use numbers {numbers}{remove}, or raise total_items"));
     }
     let key = key(&issue.path);
     if let Some(text) = range(message, key) {
