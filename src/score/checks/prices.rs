@@ -19,6 +19,17 @@ pub enum Cost {
     },
 }
 
+/// Instrument and model.
+type Call = (String, Option<String>);
+
+/// What is known of a call without a price.
+struct Without {
+    /// Models of the instrument that have one.
+    priced: Vec<String>,
+    /// Sheets that may be played by it.
+    numbers: Vec<u32>,
+}
+
 /// Most models that advice names.
 const MOST_MODELS: usize = 3;
 
@@ -33,19 +44,20 @@ pub(super) fn unknown(subject: &Subject<'_>, report: &mut Report) {
         (None, Some(_)) => "max_cost_per_sheet",
         (None, None) => return,
     };
-    let mut unknown: BTreeMap<(String, Option<String>), (Vec<String>, Vec<u32>)> = BTreeMap::new();
+    let mut unknown: BTreeMap<Call, Without> = BTreeMap::new();
     for sheet in &subject.plan.sheets {
         for choice in std::iter::once(&sheet.instrument).chain(&sheet.fallbacks) {
             let cost = subject.instruments.cost(&choice.name, &choice.config);
             let Some(Cost::Unknown { model, priced }) = cost else { continue };
-            let (_, numbers) =
-                unknown.entry((choice.name.clone(), model)).or_insert_with(|| (priced, Vec::new()));
-            if numbers.last() != Some(&sheet.num.0) {
-                numbers.push(sheet.num.0);
+            let without = unknown
+                .entry((choice.name.clone(), model))
+                .or_insert_with(|| Without { priced, numbers: Vec::new() });
+            if without.numbers.last() != Some(&sheet.num.0) {
+                without.numbers.push(sheet.num.0);
             }
         }
     }
-    for ((instrument, model), (priced, numbers)) in unknown {
+    for ((instrument, model), Without { priced, numbers }) in unknown {
         let what = match &model {
             Some(model) => format!("model {model} of instrument {instrument}"),
             None => format!("instrument {instrument}"),
