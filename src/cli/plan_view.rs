@@ -174,6 +174,7 @@ fn call_document(file: &ScoreFile, desk: &Desk, sheet: &SheetPlan) -> Value {
 
 /// The plan for programs.
 pub(crate) fn document(file: &ScoreFile, workspace: &str, desk: &Desk) -> Value {
+    let warnings: Vec<Value> = file.warnings.iter().map(|issue| Value::Object(issue.document())).collect();
     let sheets: Vec<Value> = file
         .plan
         .sheets
@@ -202,6 +203,7 @@ pub(crate) fn document(file: &ScoreFile, workspace: &str, desk: &Desk) -> Value 
         "total_stages": file.plan.total_stages,
         "workspace": workspace,
         "sheets": sheets,
+        "warnings": warnings,
     })
 }
 

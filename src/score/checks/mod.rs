@@ -4,6 +4,7 @@
 //! whatever the others find; one that crashes becomes an issue itself. [`CODES`] and `docs/checks.md` list the codes.
 
 mod advice;
+mod blocks;
 mod codes;
 mod conditions;
 mod instruments;
