@@ -113,7 +113,9 @@ fn advice(issue: &Issue) -> Option<String> {
         return Some(format!("use numbers {numbers}{remove}, or raise total_items"));
     }
     if issue.code == "V212" {
-        return Some("use numbers of stages, or remove the entry".to_owned());
+        let range = message.split_once("valid: ").and_then(|(_, rest)| rest.split(')').next());
+        let range = range.map_or(String::new(), |range| format!(" ({range})"));
+        return Some(format!("use numbers of stages{range}, or remove the entry"));
     }
     let key = key(&issue.path);
     if let Some(name) = is_item(&issue.path).then(|| list_of(&issue.path)) {

@@ -271,7 +271,7 @@ fn part_of(cause: &str, variable: &impl Fn(&str) -> Option<Value>) -> Option<Str
     let shown = cause.strip_prefix('`')?.split('`').next()?;
     if shown.starts_with('(') {
         return Some(
-            "what stands in the brackets is no key and no number of an item there: look at its range"
+            "what stands in the brackets is no key and no number of an item there: correct it, or test it with `is defined`"
                 .to_owned(),
         );
     }
@@ -377,7 +377,7 @@ mod tests {
             of("`d[...].beta` is undefined").contains("has no parts")
                 || of("`d[...].beta` is undefined").contains("number")
         );
-        assert!(of("`(...)[...]` is undefined").contains("range"));
+        assert!(of("`(...)[...]` is undefined").contains("is defined"));
         assert!(of("`d.alpha` is undefined").contains("not every entry"));
         assert_eq!(of("`loop.idx` is undefined"), "Did you mean 'loop.index'?");
         assert!(of("len is unknown").contains("| length"));
