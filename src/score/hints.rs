@@ -107,15 +107,13 @@ fn advice(issue: &Issue) -> Option<String> {
     if message == "Field required" {
         return Some(required(&issue.path));
     }
-    if let Some(rest) = message.find("valid: 1-").map(|at| &message[at + "valid: ".len()..]) {
-        let numbers = rest.split(')').next().unwrap_or(rest);
-        let remove = if issue.is_error() { "" } else { ", remove the entry" };
-        return Some(format!("use numbers {numbers}{remove}, or raise total_items"));
-    }
     if issue.code == "V212" {
         let range = message.split_once("valid: ").and_then(|(_, rest)| rest.split(')').next());
         let range = range.map_or(String::new(), |range| format!(" ({range})"));
         return Some(format!("use numbers of stages{range}, or remove the entry"));
+    }
+    if let Some(rest) = message.find("valid: 1-").map(|at| &message[at + "valid: ".len()..]) {
+        return Some(format!("use numbers {}, or raise total_items", rest.split(')').next().unwrap_or(rest)));
     }
     let key = key(&issue.path);
     if let Some(name) = is_item(&issue.path).then(|| list_of(&issue.path)) {
