@@ -100,9 +100,7 @@ fn advice(issue: &Issue) -> Option<String> {
         return Some(required(&issue.path));
     }
     if let Some(rest) = message.find("valid: 1-").map(|at| &message[at + "valid: ".len()..]) {
-        let numbers = rest.split(')').next().unwrap_or(rest);
-        let remove = if issue.is_error() { "" } else { ", remove the entry" };
-        return Some(format!("use numbers {numbers}{remove}, or raise total_items"));
+        return Some(format!("use numbers {}, or raise total_items", rest.trim_end_matches(')')));
     }
     let key = key(&issue.path);
     if let Some(text) = range(message, key) {

@@ -201,7 +201,7 @@ pub(super) const CASES: &[Case] = &[
         Warning,
         (1, 46),
         "skip_when key 9 is out of range (valid: 1-3)",
-        "use numbers 1-3, remove the entry, or raise total_items",
+        "1-3",
     ),
     (
         "validations: [{type: file_modified, path: a, condition: \"stage ==\"}]",
