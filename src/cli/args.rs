@@ -42,7 +42,7 @@ Monitoring:
 
 Diagnostics:
   logs              Show the output of sheets, or the conductor's log
-  explain           Say what an error code means and what to do
+  explain           Say what a code means and what to do
   errors            Show what went wrong in a job, and what helps
   help              Explain a command
 
@@ -221,7 +221,7 @@ pub(crate) enum Command {
     List(list::Options),
     /// Show the output of sheets, or the conductor's log
     Logs(logs::Options),
-    /// Say what an error code means and what to do
+    /// Say what a code means and what to do
     Explain(explain::Options),
     /// Show what went wrong in a job, and what helps
     Errors(errors::Options),

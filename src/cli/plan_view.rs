@@ -3,11 +3,13 @@
 use serde_json::{Value, json};
 
 use crate::cli::format;
-use crate::cli::prompts::Desk;
-use crate::cli::render::command_line;
+use crate::cli::prompts::{Desk, Prompt};
+use crate::cli::render::{command_line, rule};
 use crate::cli::score_file::ScoreFile;
 use crate::cli::style::Style;
 use crate::cli::table::Table;
+use crate::cost;
+use crate::exec::dollars;
 use crate::ids::SheetNo;
 use crate::plan::{Plan, SheetPlan};
 
@@ -103,12 +105,18 @@ fn instrument(sheet: &SheetPlan) -> String {
     }
 }
 
-/// The prompt of the first sheet, or of all, with the rules that are checked after it.
+/// Most sheets whose calls are shown unless all are asked for.
+const MOST_CALLS: usize = 20;
+
+/// The prompt of the first sheet, or of all, and of every sheet what is called and checked.
 pub(crate) fn prompts(file: &ScoreFile, desk: &Desk, all: bool) -> String {
     let mut text = String::new();
-    let shown = if all { file.plan.sheets.len() } else { 1 };
-    for sheet in file.plan.sheets.iter().take(shown) {
-        text.push_str(&format!("\nPrompt of sheet {}:\n", sheet.num));
+    let sheets = &file.plan.sheets;
+    let shown = if all { sheets.len() } else { sheets.len().min(MOST_CALLS) };
+    for (index, sheet) in sheets.iter().take(shown).enumerate() {
+        let whole = all || index == 0;
+        let of = if whole { "Prompt" } else { "Call" };
+        text.push_str(&format!("\n{of} of sheet {}:\n", sheet.num));
         let prompt = match desk.prompt(file, sheet) {
             Ok(prompt) => prompt,
             Err(why) => {
@@ -116,25 +124,56 @@ pub(crate) fn prompts(file: &ScoreFile, desk: &Desk, all: bool) -> String {
                 continue;
             }
         };
-        for line in format::clean(&prompt.text).lines() {
+        for line in format::clean(&prompt.text).lines().filter(|_| whole) {
             text.push_str(format!("  {line}").trim_end());
             text.push('\n');
         }
-        let tokens = prompt.estimated_tokens;
-        text.push_str(&format!(
-            "Command: {}  (about {tokens} tokens)\n",
-            format::clean(&command_line(&prompt))
-        ));
-        for rule in &prompt.rules {
-            let what = rule.path.as_deref().or(rule.command.as_deref()).unwrap_or_default();
-            text.push_str(&format!("Checked: {} {}\n", rule.kind, format::one_line(what, Some(160))));
-        }
+        text.push_str(&call(&prompt));
+    }
+    if shown < sheets.len() {
+        let rest = sheets.len() - shown;
+        text.push_str(&format!("\n{rest} more sheets: --verbose or --json shows them all.\n"));
     }
     text
 }
 
+/// What would be started for a prompt, and what would be checked then.
+fn call(prompt: &Prompt) -> String {
+    let tokens = prompt.estimated_tokens;
+    let cost = prompt.cost_micro.map_or_else(String::new, |micro| format!(", {}", cost::shown(micro)));
+    let command = format::clean(&command_line(prompt));
+    let mut text = format!("Command: {command}  (about {tokens} tokens{cost})\n");
+    text.push_str(&format!("Timeout: {}\n", format::duration(prompt.timeout.as_secs_f64())));
+    let inherited = match &prompt.inherited {
+        None => "all that the conductor has".to_owned(),
+        Some(names) => names.join(", "),
+    };
+    let environment = format!("{inherited}; set: {}", prompt.set.join(", "));
+    text.push_str(&format!("Environment: {}\n", format::one_line(&environment, None)));
+    for rule in &prompt.rules {
+        let what = rule.path.as_deref().or(rule.command.as_deref()).unwrap_or_default();
+        text.push_str(&format!("Checked: {} {}\n", rule.kind, format::one_line(what, Some(160))));
+    }
+    text
+}
+
+/// The same for programs, as members of the sheet's object.
+fn call_document(file: &ScoreFile, desk: &Desk, sheet: &SheetPlan) -> Value {
+    match desk.prompt(file, sheet) {
+        Ok(prompt) => json!({
+            "command": prompt.command,
+            "environment": {"inherited": prompt.inherited, "set": prompt.set},
+            "timeout_seconds": prompt.timeout.as_secs_f64(),
+            "estimated_tokens": prompt.estimated_tokens,
+            "estimated_cost_usd": prompt.cost_micro.map(dollars),
+            "rules": prompt.rules.iter().map(rule).collect::<Vec<_>>(),
+        }),
+        Err(why) => json!({"not_available": why}),
+    }
+}
+
 /// The plan for programs.
-pub(crate) fn document(file: &ScoreFile, workspace: &str) -> Value {
+pub(crate) fn document(file: &ScoreFile, workspace: &str, desk: &Desk) -> Value {
     let warnings: Vec<Value> = file.warnings.iter().map(|issue| Value::Object(issue.document())).collect();
     let sheets: Vec<Value> = file
         .plan
@@ -143,6 +182,7 @@ pub(crate) fn document(file: &ScoreFile, workspace: &str) -> Value {
         .map(|sheet| {
             let fallbacks: Vec<&str> = sheet.fallbacks.iter().map(|choice| choice.name.as_str()).collect();
             json!({
+                "call": call_document(file, desk, sheet),
                 "sheet_num": sheet.num,
                 "items": items(sheet),
                 "stage": sheet.stage,

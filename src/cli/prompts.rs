@@ -1,15 +1,18 @@
 //! Prompts of sheets before a job runs: the same code that a sheet worker runs, with nothing run before.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::cli::context::Context;
 use crate::cli::score_file::ScoreFile;
 use crate::config::Config;
+use crate::cost::Price;
 use crate::daemon::settings;
-use crate::instrument::{self, Call, Environment, Registry};
+use crate::instrument::{self, Call, Environment, Model, Registry, Shown};
 use crate::plan::SheetPlan;
 use crate::template::Vars;
 use crate::template::placeholders::{expand_command, expand_path};
+use crate::worker::attempt::IDENTITY;
 use crate::worker::brief::{Brief, Limits, Round};
 
 /// What prompts are made with besides the score.
@@ -28,6 +31,13 @@ pub(crate) struct Prompt {
     pub(crate) estimated_tokens: u64,
     /// The argument list of the program; empty for an instrument that is none.
     pub(crate) command: Vec<String>,
+    /// Names of the variables that the program gets of the conductor's; `None` = all of them.
+    pub(crate) inherited: Option<Vec<String>>,
+    /// Names of the variables that are set for it.
+    pub(crate) set: Vec<String>,
+    pub(crate) timeout: Duration,
+    /// What the prompt alone costs, in micro-dollars; `None` when no price is known.
+    pub(crate) cost_micro: Option<u64>,
     /// The prompt is an argument of the command, not its input.
     pub(crate) as_argument: bool,
     pub(crate) rules: Vec<Rule>,
@@ -86,18 +96,22 @@ impl Desk {
             .map_err(|failure| failure.message)?;
         let cwd =
             brief.choice.config.working_directory.clone().unwrap_or_else(|| file.plan.workspace.clone());
-        let command = self.command(&brief, &ready.text, &cwd)?;
+        let Shown { argv, inherited, set, timeout } = self.command(&brief, &ready.text, &cwd)?;
         Ok(Prompt {
-            as_argument: command.contains(&ready.text),
+            as_argument: argv.contains(&ready.text),
             estimated_tokens: ready.estimated_tokens,
-            command,
+            command: argv,
+            inherited,
+            set,
+            timeout,
+            cost_micro: price(&brief).map(|price| price.of(ready.estimated_tokens, 0)),
             rules: rules(file, sheet, &vars),
             text: ready.text,
             warnings,
         })
     }
 
-    fn command(&self, brief: &Brief<'_>, prompt: &str, cwd: &Path) -> Result<Vec<String>, String> {
+    fn command(&self, brief: &Brief<'_>, prompt: &str, cwd: &Path) -> Result<Shown, String> {
         let settings = brief.settings();
         let call = Call {
             profile: brief.profile,
@@ -108,7 +122,7 @@ impl Desk {
             ours: &self.ours,
             client: &[],
             own_program: Path::new("mozart"),
-            identity: &[],
+            identity: &IDENTITY.map(|name| (name.to_owned(), String::new())),
         };
         instrument::shown(&call).map_err(|error| error.to_string())
     }
@@ -128,6 +142,18 @@ impl Desk {
             limits: self.limits,
         })
     }
+}
+
+/// Price of the model that is called; a script has none, for it uses no tokens.
+fn price(brief: &Brief<'_>) -> Option<Price> {
+    if brief.profile.raw_prompt {
+        return None;
+    }
+    let listed = brief.profile.model(brief.choice.config.model.as_deref()).and_then(Model::price);
+    listed.or_else(|| {
+        let (input, output) = brief.score.cost_limits.own_price()?;
+        Price::per_thousand(input, output)
+    })
 }
 
 fn rules(file: &ScoreFile, sheet: &SheetPlan, vars: &Vars) -> Vec<Rule> {

@@ -134,13 +134,15 @@ fn document(sheet: &SheetPlan, prompt: &Prompt) -> Value {
         "instrument": sheet.instrument.name,
         "prompt": prompt.text,
         "command": prompt.command,
+        "timeout_seconds": prompt.timeout.as_secs_f64(),
         "estimated_tokens": prompt.estimated_tokens,
         "validations": rules,
         "warnings": prompt.warnings,
     })
 }
 
-fn rule(rule: &Rule) -> Value {
+/// A rule for programs.
+pub(crate) fn rule(rule: &Rule) -> Value {
     let mut document = Map::new();
     document.insert("index".into(), rule.index.into());
     document.insert("type".into(), rule.kind.into());

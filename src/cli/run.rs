@@ -89,7 +89,8 @@ pub(crate) fn run(cx: &Context, options: Options) -> Done {
     }
     if options.dry_run {
         if cx_out.json {
-            cx_out.document(&plan_view::document(&file, &workspace))?;
+            let desk = Desk::new(cx, score_file::registry(cx, &source.base));
+            cx_out.document(&plan_view::document(&file, &workspace, &desk))?;
         } else {
             cx_out.say(&plan_view::summary(&file, &workspace))?;
             cx_out.text(&plan_view::text(&file, cx_out.style))?;

@@ -245,11 +245,46 @@ pub fn command(call: &Call<'_>) -> Result<Invocation, CommandError> {
     })
 }
 
-/// The argument list of [`command`], also when the program is not installed here: then it is named as in the profile.
+/// What would be called, for people: no values of the environment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shown {
+    /// The argument list.
+    pub argv: Vec<String>,
+    /// Names of the variables that are handed on; `None` = all that the conductor has.
+    pub inherited: Option<Vec<String>>,
+    /// Names of the variables that profile, score and conductor set.
+    pub set: Vec<String>,
+    /// The program is ended after this time.
+    pub timeout: Duration,
+}
+
+/// What [`command`] makes, also when the program is not installed here: then it is named as in the profile.
 ///
 /// # Errors
 /// When the instrument is none that is called as a program.
-pub fn shown(call: &Call<'_>) -> Result<Vec<String>, CommandError> {
+pub fn shown(call: &Call<'_>) -> Result<Shown, CommandError> {
+    let timeout = call.settings.timeout.unwrap_or(call.profile.default_timeout);
+    let own = call.settings.env.iter().map(|(name, _)| name);
+    let identity = call.identity.iter().map(|(name, _)| name);
+    let of_profile = call.profile.command.iter().flat_map(|command| command.env.keys());
+    let mut set: Vec<String> = of_profile.chain(own).chain(identity).cloned().collect();
+    set.sort();
+    set.dedup();
+    let required = match (&call.profile.command, &call.profile.http) {
+        (Some(command), _) => command.required_env.clone(),
+        (None, Some(service)) => {
+            Some(http::key_variable(call, service).map(str::to_owned).into_iter().collect())
+        }
+        (None, None) => None,
+    };
+    let inherited = required.map(|required| {
+        let inherited = environment::limited(call.ours, Some(&required)).into_keys();
+        inherited.filter(|name| !set.contains(name)).collect()
+    });
+    Ok(Shown { argv: shown_arguments(call)?, inherited, set, timeout })
+}
+
+fn shown_arguments(call: &Call<'_>) -> Result<Vec<String>, CommandError> {
     let Some(command) = &call.profile.command else {
         let service = call.profile.http.as_ref();
         let service = service.ok_or_else(|| CommandError::Http { instrument: call.profile.name.clone() })?;

@@ -19,7 +19,7 @@ mod tests;
 mod usage;
 
 pub use command::{
-    Call, CommandError, Invocation, MAX_ARGUMENT, Settings, StdinSource, command, find_program, shown,
+    Call, CommandError, Invocation, MAX_ARGUMENT, Settings, Shown, StdinSource, command, find_program, shown,
 };
 pub use environment::Environment;
 pub use extract::{Extracted, extract};

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::http::{self, Http, Section};
 use super::path::DotPath;
 use crate::classify::{PatternList, Patterns};
+use crate::cost::Price;
 
 /// Timeout of a profile that gives none: 30 minutes.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(1800);
@@ -40,6 +41,23 @@ pub struct Profile {
     pub output: Output,
     /// How to read its failures.
     pub patterns: Patterns,
+}
+
+impl Profile {
+    /// What is known of the model that is called: the named one, else the default.
+    #[must_use]
+    pub fn model(&self, named: Option<&str>) -> Option<&Model> {
+        let name = named.or(self.default_model.as_deref())?;
+        self.models.iter().find(|model| model.name == name)
+    }
+}
+
+impl Model {
+    /// What its tokens cost.
+    #[must_use]
+    pub fn price(&self) -> Option<Price> {
+        Price::per_thousand(self.cost_per_1k_input, self.cost_per_1k_output)
+    }
 }
 
 /// One model of an instrument.

@@ -9,8 +9,8 @@ mod files;
 
 use crate::instrument::Registry;
 use crate::plan::{self, Overrides, Plan};
-use crate::score::checks::{self, Facts, Instruments, Rendered, Subject};
-use crate::score::{Issue, Score, Severity, Source};
+use crate::score::checks::{self, Cost, Facts, Instruments, Rendered, Subject};
+use crate::score::{InstrumentConfig, Issue, Score, Severity, Source};
 
 /// What was found about a score.
 #[derive(Debug, Default)]
@@ -110,6 +110,18 @@ impl Instruments for Known<'_> {
             takes_tool_servers: command.is_some_and(|command| command.mcp_config_flag.is_some()),
             over_http: profile.http.is_some(),
         })
+    }
+
+    fn cost(&self, name: &str, config: &InstrumentConfig) -> Option<Cost> {
+        let profile = self.0.get(name)?;
+        let text = config.output_format.is_some_and(|format| format.as_str() == "text");
+        let told = profile.output.cost_path.is_some() && !text;
+        // A script uses no tokens.
+        if profile.raw_prompt || told || profile.model(config.model.as_deref()).is_some() {
+            return Some(Cost::Known);
+        }
+        let priced = profile.models.iter().map(|known| known.name.clone()).collect();
+        Some(Cost::Unknown { model: config.model.clone().or_else(|| profile.default_model.clone()), priced })
     }
 
     fn names(&self) -> Vec<String> {

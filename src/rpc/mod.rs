@@ -6,9 +6,10 @@
 //! - Parsing never fails as a function; what is wrong with a line is an [`RpcError`] with the id to answer to.
 //! - A reply line holds no LF, has its members in the order `jsonrpc`, `result` or `error`, `id`, and never
 //!   both of `result` and `error`.
-//! - Codes and texts of errors are assigned in `error`, and nowhere else.
+//! - Codes and texts of errors are assigned in `error`, and nowhere else; `codes` says what they mean.
 
 pub mod budget;
+mod codes;
 mod error;
 mod incoming;
 pub mod params;
@@ -16,6 +17,7 @@ pub mod reply;
 #[cfg(test)]
 mod tests;
 
+pub use codes::{CODES, RpcCode};
 pub use error::RpcError;
 pub use incoming::{Call, Entry, Id, Incoming, Params, Rejection};
 

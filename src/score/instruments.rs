@@ -308,7 +308,18 @@ const ONLY_CLI: [&str; 7] = [
 ];
 const ONLY_API: [&str; 4] = ["model", "api_key_env", "max_tokens", "temperature"];
 
+/// What scores of the older format are answered with when they do not say how.
+const OLDER_TEMPERATURE: f64 = 0.7;
+
 impl Backend {
+    /// The documented temperature of `backend: {type: anthropic_api}`, for calls of that instrument that name none;
+    /// scores that say `instrument:` leave it to the service.
+    #[must_use]
+    pub fn temperature_of(&self, instrument: &str) -> Option<f64> {
+        let asked = self.kind.as_deref() == Some("anthropic_api") && instrument == "anthropic_api";
+        asked.then_some(OLDER_TEMPERATURE)
+    }
+
     pub(super) fn decode(f: &mut Fields<'_>, dir: &Path) -> Self {
         let kind = f.raw("type").and_then(|at| {
             let kind = at.filled_text()?;

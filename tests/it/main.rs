@@ -28,6 +28,7 @@ mod limits;
 #[cfg(feature = "http")]
 mod notifications;
 mod outside;
+mod pages;
 mod pressure;
 mod recovery;
 mod registry;

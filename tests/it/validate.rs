@@ -268,8 +268,77 @@ fn the_plan_is_a_table_and_a_tree() {
         "Stage 3: sheet 4 after 2, 3\n",
         "Sheet 4 depends on: 2, 3\n",
         "Prompt of sheet 1:\n  echo\n",
+        "\nCall of sheet 4:\nCommand: ",
     ] {
         assert!(done.out.contains(part), "{part}\nin\n{}", done.out);
+    }
+}
+
+#[test]
+fn a_dry_run_shows_what_would_be_called() {
+    let desk = Desk::new();
+    desk.write(
+        "home/instruments/asks.yaml",
+        "name: asks\ndisplay_name: Asks\nkind: cli\n\
+         models: [{name: m, context_window: 9000, cost_per_1k_input: 2, cost_per_1k_output: 9}]\n\
+         cli: {command: {executable: asks, env: {ITS_OWN: a}, required_env: [PATH]}, output: {format: text}}\n",
+    );
+    let keys = "instrument_config: {model: m, timeout_seconds: 90, env: {OURS: secret-value}}";
+    desk.write("a.yaml", &GOOD.replace("instrument: cli", &format!("instrument: asks\n{keys}")));
+    let done = desk.mozart(&["run", "--dry-run", "a.yaml"]).expect(0);
+    for part in [
+        " tokens, $0.",
+        "Timeout: 1m 30s\nEnvironment: ",
+        "PATH",
+        "set: ITS_OWN, MOZART_ATTEMPT, MOZART_JOB_ID, MOZART_SHEET_NUM, MOZART_WORKSPACE, OURS\n",
+        "\nCall of sheet 2:\nCommand: asks",
+    ] {
+        assert!(done.out.contains(part), "{part}\nin\n{}", done.out);
+    }
+    assert!(!done.out.contains("secret-value"), "{}", done.out);
+    let plan = desk.mozart(&["run", "--dry-run", "--json", "a.yaml"]).expect(0).json();
+    let call = &plan["sheets"][1]["call"];
+    let tokens = call["estimated_tokens"].as_f64().unwrap();
+    assert_eq!(call["estimated_cost_usd"].as_f64(), Some(tokens * 2.0 / 1000.0), "{call:#}");
+    assert_eq!((&call["command"][0], call["timeout_seconds"].as_f64()), (&"asks".into(), Some(90.0)));
+    assert_eq!(call["rules"][0]["type"], "file_modified", "{call:#}");
+    let inherited = call["environment"]["inherited"].as_array().unwrap();
+    assert!(inherited.contains(&"PATH".into()) && !inherited.contains(&"MOZART_HOME".into()), "{call:#}");
+    let script = GOOD.replace("total_items: 2", "total_items: 25");
+    desk.write("long.yaml", &script);
+    let done = desk.mozart(&["run", "--dry-run", "long.yaml"]).expect(0);
+    for part in
+        ["Call of sheet 20:", "5 more sheets:", "Environment: all that the conductor has; set: MOZART_"]
+    {
+        assert!(done.out.contains(part), "{part}\nin\n{}", done.out);
+    }
+    assert!(!done.out.contains("$0."), "{}", done.out);
+}
+
+#[test]
+fn limits_in_dollars_want_prices() {
+    let desk = Desk::new();
+    let warned = |keys: &str| {
+        desk.write("a.yaml", &GOOD.replace("instrument: cli", keys));
+        let found = desk.mozart(&["validate", "--json", "a.yaml"]).json();
+        let issues = found["issues"].as_array().unwrap().clone();
+        issues.iter().any(|issue| issue["check_id"] == "V224")
+    };
+    let limit = "cost_limits: {max_cost_per_job: 5}";
+    for (keys, expected) in [
+        ("instrument: aider", true),
+        ("instrument: anthropic_api", false),
+        ("instrument: anthropic_api\ninstrument_config: {model: unheard-of}", true),
+        // These tell what they cost, or cost nothing.
+        ("instrument: claude-code", false),
+        ("instrument: claude-code\ninstrument_config: {output_format: text}", true),
+        ("instrument: cli", false),
+        ("instrument: cli\ninstrument_fallbacks: [aider]", true),
+    ] {
+        assert_eq!(warned(&format!("{keys}\n{limit}")), expected, "{keys}");
+        assert!(!warned(&format!("{keys}\ncost_limits: {{max_tokens_per_job: 5}}")), "{keys}");
+        let priced = "cost_limits: {max_cost_per_job: 5, cost_per_1k_input_tokens: 1}";
+        assert!(!warned(&format!("{keys}\n{priced}")), "{keys}");
     }
 }
 

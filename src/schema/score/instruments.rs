@@ -147,7 +147,12 @@ pub(super) const BACKEND: &[Key] = &[
         "Environment variable that holds the key of an HTTP instrument.",
     ),
     key("backend.max_tokens", Int(1, MANY), Nothing, "Most tokens of an answer of an HTTP instrument."),
-    key("backend.temperature", Number(Within(0.0, 1.0)), Nothing, "Temperature of an HTTP instrument."),
+    key(
+        "backend.temperature",
+        Number(Within(0.0, 1.0)),
+        Says("0.7 for `anthropic_api`"),
+        "Temperature of an HTTP instrument.",
+    ),
     key("backend.sheet_overrides", ByNumber(&Section), Is("{}"), "Settings of single sheets."),
     key("backend.sheet_overrides.*.cli_model", Text, Nothing, "Model."),
     key("backend.sheet_overrides.*.model", Text, Nothing, "Model, when `cli_model` is not given."),
@@ -160,7 +165,7 @@ pub(super) const BACKEND: &[Key] = &[
     key(
         "backend.sheet_overrides.*.temperature",
         Number(Within(0.0, 1.0)),
-        Nothing,
+        Says("of `backend`"),
         "Temperature of an HTTP instrument.",
     ),
     key(

@@ -116,7 +116,7 @@ pub(super) const CROSS_SHEET: &[Key] = &[
         "cross_sheet.auto_capture_stdout",
         Bool,
         Is("false"),
-        "Fill `previous_outputs` with what earlier sheets printed.",
+        "Fill `previous_outputs` and `synthesis` with what earlier sheets printed.",
     ),
     key("cross_sheet.max_output_chars", Int(1, MANY), Is("2000"), "Characters of each."),
     key("cross_sheet.lookback_sheets", Int(0, MANY), Is("3"), "How many sheets back; 0 means all."),

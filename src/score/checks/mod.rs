@@ -1,15 +1,18 @@
 //! Static checks of a score that loads: what will go wrong when it runs, and what is probably not meant.
 //!
 //! Pure: files are looked at in [`crate::lint`], instruments come through [`Instruments`]. Every check runs,
-//! whatever the others find; one that crashes becomes an issue itself. `docs/checks.md` lists the codes.
+//! whatever the others find; one that crashes becomes an issue itself. [`CODES`] and `docs/checks.md` list the codes.
 
 mod advice;
 mod blocks;
+mod codes;
 mod conditions;
 mod instruments;
 mod keys;
+mod pipes;
 mod placeholders;
 mod places;
+mod prices;
 mod rules;
 mod shared;
 mod templates;
@@ -22,10 +25,12 @@ mod tests;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+pub use codes::{CODES, CheckCode};
 pub(crate) use instruments::config_path;
+pub use prices::Cost;
 
 use super::document::Document;
-use super::{Issue, Score, Source};
+use super::{InstrumentConfig, Issue, Score, Source};
 use crate::ids::SheetNo;
 use crate::plan::Plan;
 
@@ -46,6 +51,8 @@ pub struct Facts {
 pub trait Instruments {
     /// What is known about one; `None` when there is none of that name.
     fn facts(&self, name: &str) -> Option<Facts>;
+    /// How what a call of one costs is known; `None` when there is none of that name.
+    fn cost(&self, name: &str, config: &InstrumentConfig) -> Option<Cost>;
     /// All names, sorted.
     fn names(&self) -> Vec<String>;
 }
@@ -109,6 +116,8 @@ const CHECKS: &[Check] = &[
     ("V220", places::dangerous),
     ("V222", keys::sheets_not_stages),
     ("V223", keys::out_of_range),
+    ("V224", prices::unknown),
+    ("V225", pipes::hidden_status),
     ("V230", places::inert),
     ("V302", instruments::techniques),
 ];

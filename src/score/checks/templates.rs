@@ -10,10 +10,11 @@ use crate::score::{InjectionSource, Issue, Value};
 use crate::template::{self, Item, RenderError, Stand, Vars};
 
 /// Names that are known only while a job runs.
-pub(super) const AT_RUN_TIME: [&str; 8] = [
+pub(super) const AT_RUN_TIME: [&str; 9] = [
     "previous_outputs",
     "previous_files",
     "skipped_upstream",
+    "synthesis",
     "injected_context",
     "injected_skills",
     "injected_tools",
@@ -258,6 +259,11 @@ pub(crate) fn vars(subject: &Subject<'_>, sheet: &SheetPlan, stand: Stand) -> Va
     }
     let before = (1..sheet.num.0).map(|num| Item::Int(num.into())).collect();
     vars.set("previous_outputs", Item::Unknown(before, stand));
+    let synthesis = match stand {
+        Stand::Text => Item::Str("(known when the job runs)".to_owned()),
+        Stand::Anything => Item::Unknown(Vec::new(), stand),
+    };
+    vars.set("synthesis", synthesis);
     vars.set("previous_files", Item::Unknown(vec![Item::Str("(a file)".to_owned())], stand));
     for name in ["skipped_upstream", "injected_context", "injected_skills", "injected_tools"] {
         vars.set(name, Item::List(Vec::new()));

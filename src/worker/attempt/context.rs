@@ -20,7 +20,7 @@ const RESULT: &str = "result.txt";
 const SKIPPED: &str = "[SKIPPED]";
 
 impl Attempt<'_> {
-    /// Fills `previous_outputs`, `previous_files` and `skipped_upstream`.
+    /// Fills `previous_outputs`, `synthesis`, `previous_files` and `skipped_upstream`.
     pub(super) fn add_context(&mut self, order: &Order, sheets: &[Arc<Sheet>], warnings: &mut Vec<String>) {
         let brief = self.brief();
         brief.add_round(&mut self.vars, order.retry_count, warnings);
@@ -28,6 +28,7 @@ impl Attempt<'_> {
         if cross.auto_capture_stdout {
             let limit = usize::try_from(cross.max_output_chars).unwrap_or(usize::MAX);
             let (outputs, skipped) = self.outputs(cross, sheets, limit, warnings);
+            self.vars.set("synthesis", self.synthesis(sheets, limit));
             self.vars.set("previous_outputs", Item::Map(outputs));
             self.vars.set("skipped_upstream", Item::List(skipped));
         }
@@ -89,7 +90,7 @@ impl Attempt<'_> {
     }
 
     /// The kept result of a sheet, else the tail of what its program printed.
-    fn stored_result(&self, sheet: &Sheet) -> Option<String> {
+    pub(super) fn stored_result(&self, sheet: &Sheet) -> Option<String> {
         let path = self.sheet_dir(sheet.num).join(RESULT);
         crate::file::read(&path, u64::MAX)
             .ok()

@@ -14,6 +14,7 @@ mod rules;
 mod run;
 mod skip;
 mod spending;
+mod synthesis;
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
@@ -212,15 +213,19 @@ impl<'a> Attempt<'a> {
 
     /// Variables that say for whom a program runs.
     fn identity(&self) -> Vec<(String, String)> {
-        let pairs = [
-            ("MOZART_JOB_ID", self.key.job.to_string()),
-            ("MOZART_SHEET_NUM", self.key.sheet.to_string()),
-            ("MOZART_ATTEMPT", self.key.attempt.to_string()),
-            ("MOZART_WORKSPACE", self.prepared.workspace.display().to_string()),
+        let values = [
+            self.key.job.to_string(),
+            self.key.sheet.to_string(),
+            self.key.attempt.to_string(),
+            self.prepared.workspace.display().to_string(),
         ];
-        pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+        IDENTITY.into_iter().map(str::to_owned).zip(values).collect()
     }
 }
+
+/// Variables by which a program learns for what it runs.
+pub(crate) const IDENTITY: [&str; 4] =
+    ["MOZART_JOB_ID", "MOZART_SHEET_NUM", "MOZART_ATTEMPT", "MOZART_WORKSPACE"];
 
 /// Creates or replaces a file that nobody else may read.
 fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {

@@ -23,8 +23,7 @@ const MAX_REMARKS: usize = 1000;
 impl Attempt<'_> {
     /// What the profile says of the model that is used: that of the score, else the instrument's default.
     pub(super) fn model(&self) -> Option<&Model> {
-        let name = self.model_name()?;
-        self.profile.models.iter().find(|model| model.name == name)
+        self.profile.model(self.choice.config.model.as_deref())
     }
 
     fn model_name(&self) -> Option<&str> {
@@ -33,10 +32,7 @@ impl Attempt<'_> {
 
     /// Price of that model; else what the score itself names; else none is known.
     fn price(&self) -> Option<Price> {
-        let listed = self
-            .model()
-            .and_then(|model| Price::per_thousand(model.cost_per_1k_input, model.cost_per_1k_output));
-        listed.or_else(|| {
+        self.model().and_then(Model::price).or_else(|| {
             let (input, output) = self.prepared.score.cost_limits.own_price()?;
             Price::per_thousand(input, output)
         })

@@ -209,7 +209,7 @@ impl Brief<'_> {
             base_url: config.base_url.clone(),
             api_key_env: config.api_key_env.clone(),
             max_tokens: config.max_tokens,
-            temperature: config.temperature,
+            temperature: config.temperature.or_else(|| self.score.backend.temperature_of(&self.profile.name)),
             num_ctx: local.map(|ollama| ollama.num_ctx),
             keep_alive: local.map(|ollama| ollama.keep_alive.clone()),
             alive_timeout: local.map(|ollama| Duration::from_secs_f64(ollama.health_check_timeout)),

@@ -164,3 +164,18 @@ fn a_technique_with_tool_servers_gives_them_to_the_instrument() {
     let (_, _, settings) = prompt(&score, &files, 1);
     assert!(settings.disable_mcp && settings.mcp_config.is_none());
 }
+
+#[test]
+fn only_scores_of_the_older_format_get_its_temperature() {
+    for (keys, expected) in [
+        ("backend: {type: anthropic_api}", Some(0.7)),
+        ("backend: {type: anthropic_api, temperature: 0.2}", Some(0.2)),
+        ("backend: {type: anthropic_api, sheet_overrides: {1: {temperature: 1}}}", Some(1.0)),
+        ("backend: {type: ollama}", None),
+        ("backend: {type: claude_cli}", None),
+        ("instrument: anthropic_api", None),
+    ] {
+        let (.., settings) = prompt(&format!("sheet: {{size: 1, total_items: 1}}\n{keys}\n"), &[], 0);
+        assert_eq!(settings.http.temperature, expected, "{keys}");
+    }
+}

@@ -14,6 +14,7 @@ impl Brief<'_> {
         vars.set("instrument_name", self.profile.name.as_str());
         vars.set("previous_outputs", Item::Map(Vec::new()));
         vars.set("previous_files", Item::Map(Vec::new()));
+        vars.set("synthesis", "");
         vars.set("skipped_upstream", Item::List(Vec::new()));
         vars
     }

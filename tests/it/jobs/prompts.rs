@@ -36,6 +36,25 @@ fn outputs_and_files_of_earlier_sheets_are_quoted() {
     assert!(!first.contains("output of"), "{first}");
 }
 
+#[test]
+fn a_sheet_that_brings_others_together_gets_their_outputs_in_one_text() {
+    let house = House::new("");
+    house.agent("writer", "echo \"output of sheet $sheet\"\n", "");
+    let mut house = house;
+    house.start();
+    let text = "instrument: writer\nsheet:\n  size: 1\n  total_items: 3\n  fan_out: {2: 3}\n  \
+                dependencies: {2: [1], 3: [2]}\nprompt: {template: \"<{{ synthesis }}>\"}\n\
+                cross_sheet: {auto_capture_stdout: true, lookback_sheets: 1, max_output_chars: 15}\n";
+    house.play_out("gather", text, "completed");
+    let merged = "<--- Sheet 2 ---\noutput of sheet\n... [truncated]\n\n--- Sheet 3 ---\noutput of sheet\n\
+                  ... [truncated]\n\n--- Sheet 4 ---\noutput of sheet\n... [truncated]\n>";
+    assert!(house.prompt("gather", 5, 1).contains(merged), "{}", house.prompt("gather", 5, 1));
+    assert!(house.prompt("gather", 1, 1).contains("<>"), "{}", house.prompt("gather", 1, 1));
+    let without = text.replace("auto_capture_stdout: true, ", "");
+    house.play_out("alone", &without, "completed");
+    assert!(house.prompt("alone", 5, 1).contains("<>"), "{}", house.prompt("alone", 5, 1));
+}
+
 // Invariant I63
 #[test]
 fn a_sheet_that_was_left_out_is_quoted_as_skipped() {

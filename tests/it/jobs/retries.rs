@@ -104,7 +104,8 @@ fn a_fallback_takes_over_with_a_budget_of_its_own() {
     let text = format!(
         "instrument: first\ninstrument_fallbacks: [second]\n{ONE}\
          retry: {{max_retries: 1, base_delay_seconds: 0.01, jitter: false}}\n\
-         validations: [{{type: file_exists, path: result}}]\n"
+         validations: [{{type: file_exists, path: result}}, \
+         {{type: command_succeeds, command: \"test {{instrument_name}} = second\"}}]\n"
     );
     let end = house.play_out("fallback", &text, "completed");
     let sheet = &end["sheets"]["1"];
