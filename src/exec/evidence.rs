@@ -235,6 +235,21 @@ pub struct SetUp {
     pub warnings: Vec<String>,
 }
 
+/// A set-up that failed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SetUpFailure {
+    /// Why.
+    pub error: SheetError,
+    /// What was made until then. `None` when the next try has to begin with the archive of the workspace.
+    pub made: Option<SetUp>,
+}
+
+impl From<SheetError> for Box<SetUpFailure> {
+    fn from(error: SheetError) -> Self {
+        Box::new(SetUpFailure { error, made: None })
+    }
+}
+
 /// A git worktree of a job.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]

@@ -15,6 +15,7 @@ use crate::store::{JobSummary, ReadError, StoredJob};
 use crate::time::Now;
 
 use super::{Desk, Outcome};
+use crate::conductor::around;
 use crate::conductor::card::Card;
 use crate::conductor::live;
 use crate::conductor::messages::Command;
@@ -111,6 +112,12 @@ impl Desk {
             checkpoint::status_json(&card.meta(None), &prepared.spec, exec.job(), exec.sheets(), None, now);
         status["job_name"] = card.name.clone().into();
         card.people.put_into(&mut status);
+        around::put_worktree_into(
+            &mut status,
+            &self.config.state_dir(),
+            &card.id,
+            exec.job().ledger.set_up.as_ref(),
+        );
         status["cost_limits"] = cost_limits(&prepared.spec.budget);
         // An ended job waits for no instrument.
         status["rate_limits"] = json!([]);

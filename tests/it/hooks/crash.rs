@@ -14,7 +14,8 @@ fn a_hook_that_was_running_is_not_run_again() {
     let hooks = "  - {type: run_command, command: \"echo x >> begun; sleep 1000\"}\n  - {type: run_command, command: touch \
                  next}\n";
     house.play("job", &with_hooks(hooks));
-    house.wait_file("job/begun");
+    // A file is there before its line is.
+    wait_until("the first hook", || lines(&house, "job/begun") == 1);
     house.kill();
     house.wait_empty();
     house.start();
