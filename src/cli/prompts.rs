@@ -106,7 +106,6 @@ impl Desk {
             cwd,
             prompt_file: &PathBuf::from("PROMPT-FILE"),
             ours: &self.ours,
-            client: &[],
             own_program: Path::new("mozart"),
             identity: &[],
         };

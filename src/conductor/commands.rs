@@ -91,6 +91,9 @@ impl Core {
         {
             _ = write!(message, "; continuing from sheet {}", first.num);
         }
+        if let Some(outdated) = exec.outdated() {
+            _ = write!(message, "; {outdated}");
+        }
         if let Some(moved) = moved {
             _ = write!(message, "; {moved}");
         }
@@ -291,11 +294,14 @@ impl Core {
         self.hold_modification(&id, false);
         log::info!("job.resumed job_id={id}");
         self.step(now, &id, Input::ResumeWith(rerun));
-        let message = match self.jobs.get(&id).and_then(still_paused) {
+        let mut message = match self.jobs.get(&id).and_then(still_paused) {
             Some(refusal) => return self.rejected_change(exchange, id.as_str(), "cost_limit", refusal),
-            None if held => "Chain resumed",
-            None => "Job resume queued",
+            None if held => "Chain resumed".to_owned(),
+            None => "Job resume queued".to_owned(),
         };
+        if let Some(outdated) = self.jobs.get(&id).and_then(|live| live.exec.outdated()) {
+            _ = write!(message, "; {outdated}");
+        }
         let answer = json!({ "job_id": id.as_str(), "status": "accepted", "message": message });
         self.outbox.changed.push((exchange, answer));
     }

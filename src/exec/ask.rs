@@ -7,15 +7,20 @@ use serde_json::{Value, json};
 
 use super::out::Out;
 use super::{
-    Decision, ErrorEntry, EscalationEntry, Execution, MAX_HISTORY, Mode, OutcomeCategory, PauseFlag,
-    Question, SheetError, SheetState, SkipReason, event,
+    Decision, ErrorEntry, EscalationEntry, Evidence, Execution, Ledger, MAX_HISTORY, Mode, OutcomeCategory,
+    PauseFlag, Question, SheetError, SheetState, SkipReason, event,
 };
 use crate::classify::ErrorCode;
 use crate::ids::SheetNo;
 use crate::time::{Deadline, Now};
+use crate::util::text::{head_chars, tail_chars};
 
 use super::sheet::push_bounded;
 
+/// Characters of a text that goes with a question.
+const SHOWN: usize = 1000;
+/// Errors that go with a question, the newest first.
+const LAST_ERRORS: usize = 3;
 /// What a person may decide.
 pub(crate) const OPTIONS: [&str; 4] = ["retry", "skip", "accept", "fail"];
 
@@ -44,6 +49,7 @@ impl Execution {
             "validation_pass_rate": ledger.pass_percentage,
             "error_classification": ledger.error.as_ref().map(|error| error.code),
             "validations": failed_rules(self, num),
+            "context": background(&self.sheets[num.index()].ledger),
         });
         out.event(event::sheet("escalation.needed", num, data));
         let ledger = self.ledger(num);
@@ -176,6 +182,29 @@ impl Execution {
         }
         self.skip_sheet(now, num, SkipReason::Operator, "skipped by a person".to_owned(), out);
     }
+}
+
+/// What a person needs to decide: how sure the error is, what went wrong before, and where to read on.
+pub(crate) fn background(ledger: &Ledger) -> Value {
+    let evidence = ledger.evidence.as_deref();
+    let errors = ledger.errors.iter().rev().take(LAST_ERRORS).map(|entry| {
+        json!({
+            "attempt": entry.attempt_count,
+            "error_code": entry.error.code,
+            "message": head_chars(&entry.error.message, SHOWN),
+        })
+    });
+    let tail = |of: fn(&Evidence) -> &str| evidence.map(|it| tail_chars(of(it), SHOWN).to_owned());
+    let directory = evidence.map(|it| it.directory.as_ref()).filter(|directory| !directory.is_empty());
+    json!({
+        "confidence": evidence.map(|it| it.error_confidence),
+        "retry_count": ledger.attempt_count.saturating_sub(1),
+        "last_errors": errors.collect::<Vec<_>>(),
+        "stdout_tail": tail(|it| &it.stdout_tail),
+        "stderr_tail": tail(|it| &it.stderr_tail),
+        // What was run with what prompt, as far as the instrument takes it on its input.
+        "attempt_directory": directory,
+    })
 }
 
 /// The rules that did not pass, as much of them as a message can carry.

@@ -81,7 +81,6 @@ impl Attempt<'_> {
             cwd: &cwd,
             prompt_file: &prompt_file,
             ours: &self.worker.ours,
-            client: &[],
             own_program: &self.worker.guard_program,
             identity: &identity,
         };

@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::{ended, lines, results, score, with_hooks};
 use crate::band::Band;
 use crate::house::House;
+use crate::wait::wait_until;
 
 const CHILD: &str = "echo x >> child-runs; until [ -e go ]; do sleep 0.02; done";
 
