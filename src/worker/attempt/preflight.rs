@@ -76,7 +76,7 @@ impl Attempt<'_> {
             let path = Path::new(path.as_str());
             let known = |root: &Path| {
                 let path = root.join(path);
-                path.exists() || will_be_written.iter().any(|rule| *rule == path)
+                path.exists() || will_be_written.contains(&path)
             };
             let first = path.components().find(|part| *part != Component::CurDir);
             let plausible = |root: &Path| first.is_some_and(|first| root.join(first).is_dir());
