@@ -30,8 +30,7 @@ impl Queue {
 
     /// With `running` sheets started, each instrument allowing `per_instrument` of them.
     fn scheduler(&mut self, max_sheets: u32, per_instrument: u32, running: u32) -> Scheduler {
-        let limits =
-            Limits { max_sheets, per_instrument, instruments: BTreeMap::new(), models: BTreeMap::new() };
+        let limits = Limits { max_sheets, per_instrument, instruments: BTreeMap::new() };
         let mut scheduler = Scheduler::new(limits);
         for (age, (id, job)) in (0..).zip(&self.jobs) {
             scheduler.register(id.clone(), Registration::of(job.spec(), 5, Wall(NOW.wall.0 - age)));

@@ -215,8 +215,8 @@ impl SheetRecord {
     pub fn new(sheet: &Sheet, spec: &SheetSpec) -> Self {
         let state = match &sheet.state {
             SheetState::Pending => StoredState::Pending,
-            SheetState::Dispatched(active) => StoredState::Dispatched(active.clone()),
-            SheetState::InProgress(active) => StoredState::InProgress(active.clone()),
+            SheetState::Dispatched(active) => StoredState::Dispatched(*active),
+            SheetState::InProgress(active) => StoredState::InProgress(*active),
             SheetState::Waiting { until } => StoredState::Waiting((*until).into()),
             SheetState::RetryScheduled { until } => StoredState::RetryScheduled((*until).into()),
             SheetState::Fermata(question) => StoredState::Fermata {

@@ -320,7 +320,7 @@ fn limit(planned: &SheetSpec, sheet: &Sheet) -> Duration {
 fn escalation(sheet: &Sheet) -> Option<Value> {
     let entry = sheet.ledger.escalation.as_ref()?;
     let options: &[&str] = if entry.decision.is_none() { &OPTIONS } else { &[] };
-    Some(json!({
+    let mut object = json!({
         "reason": entry.reason,
         "options": options,
         "since": time(Some(entry.since)),
@@ -329,14 +329,25 @@ fn escalation(sheet: &Sheet) -> Option<Value> {
         "by": entry.by,
         "note": entry.note,
         "decided_at": time(entry.decided),
-        "context": entry.decision.is_none().then(|| background(&sheet.ledger)),
-    }))
+    });
+    if entry.decision.is_none() {
+        for (name, value) in background(&sheet.ledger) {
+            object[name] = value;
+        }
+    }
+    Some(object)
 }
 
 /// What a sheet runs on, and what it ran on before.
 fn instrument_json(planned: &SheetSpec, sheet: &Sheet) -> Value {
     let at = (sheet.ledger.instrument_index as usize).min(planned.instruments.len() - 1);
     let instrument = &planned.instruments[at];
+    // A sheet that is over ran on what it ran on, whatever a changed score says by now.
+    let ran_on = sheet.ledger.attempts.last().filter(|_| sheet.state.is_terminal());
+    let (name, model) = match ran_on {
+        Some(attempt) => (&attempt.instrument, &attempt.model),
+        None => (&instrument.name, &instrument.model),
+    };
     let chain: Vec<&str> = planned.instruments.iter().skip(1).map(|one| one.name.as_ref()).collect();
     let changes = sheet.ledger.fallbacks.iter().map(|entry| {
         json!({
@@ -347,9 +358,9 @@ fn instrument_json(planned: &SheetSpec, sheet: &Sheet) -> Value {
         })
     });
     json!({
-        "instrument_name": *instrument.name,
-        "instrument_model": instrument.model.as_deref(),
-        "model": instrument.model.as_deref(),
+        "instrument_name": **name,
+        "instrument_model": model.as_deref(),
+        "model": model.as_deref(),
         "fallback_chain": chain,
         "current_instrument_index": at,
         "fallback_attempts": fallback_attempts(sheet),
@@ -452,7 +463,7 @@ fn rule_json(rule: &RuleResult) -> Value {
         "command_succeeds" => Some("exit 0"),
         _ => None,
     };
-    let broken = rule.failure_category.as_deref() == Some("error");
+    let broken = matches!(rule.failure_category.as_deref(), Some("error" | "timeout"));
     object["expected_value"] = expected.into();
     object["error_message"] = rule.failure_reason.as_deref().filter(|_| broken).into();
     object

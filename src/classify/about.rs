@@ -78,6 +78,7 @@ impl ErrorCode {
             Self::E104 => {
                 &["the delay is the time until the renewal when the message names one, at most a day"]
             }
+            Self::E602 => &["the model itself calls the prompt too long: tried again after 10"],
             Self::E505 => &["a running program says that another program is missing: tried again after 30"],
             Self::E999 => {
                 &["the error output speaks of memory: delay 60", "ended without an exit code: delay 10"]

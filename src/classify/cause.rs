@@ -72,9 +72,13 @@ fn by_phrase(text: &Statement, said: &str) -> Option<Finding> {
     let cause = words::CAUSES.iter().find_map(|cause| {
         // A line that speaks of a limit may name the account that is limited.
         let holds = |line: &str| (cause.matches)(line) && !(cause.weak && words::speaks_of_limit(line));
+        // A false refusal ends a sheet for good, so quotations do not count.
+        let refused = cause.code == ErrorCode::E502;
+        let said = if refused { text.meant_where(holds) } else { text.said_where(holds) };
         // Who prints nothing but that it is not logged in has been refused, wherever it prints it.
-        let plain = text.curt && cause.code == ErrorCode::E502 && !cause.weak;
-        let found = text.said_where(holds).or_else(|| plain.then(|| text.shown_where(holds)).flatten());
+        let plain = text.curt && cause.plain;
+        let shown = |line: &str| !words::quoted(line) && holds(line);
+        let found = said.or_else(|| plain.then(|| text.shown_where(shown)).flatten());
         found.map(|found| (cause, found))
     });
     let (cause, (stream, line)) = cause?;
@@ -87,8 +91,8 @@ fn by_phrase(text: &Statement, said: &str) -> Option<Finding> {
     Some(finding)
 }
 
-/// Whether the failure is a rate limit. Our own phrases are searched in what the program said only; the
-/// patterns of profile and score also in the last lines of its plain output.
+/// Whether the failure is a rate limit: searched in what the program said, and in the last lines of its plain output.
+/// There our own phrases count only when these lines are all that it printed.
 fn rate_limit(seen: &Seen<'_>, text: &Statement) -> Option<Finding> {
     let certain = |finding: Finding| Finding { certain: true, ..finding };
     if let Some(event) = seen.rate_limit_event {
@@ -102,13 +106,17 @@ fn rate_limit(seen: &Seen<'_>, text: &Statement) -> Option<Finding> {
         return Some(certain(finding.proved("exit code", "rate_limit_exit_codes", &line)));
     }
     let by_pattern = |rule, patterns: &[Regex]| {
-        let (stream, line) = text.said_by(patterns).or_else(|| text.shown_by(patterns))?;
+        let speaks = |line: &str| patterns.iter().any(|pattern| pattern.is_match(line));
+        let (stream, line) = text.meant_by(patterns).or_else(|| text.shown_limit(speaks))?;
         Some((stream, rule, line))
     };
     let (stream, rule, line) = by_pattern("rate_limit_patterns", &seen.patterns.rate_limit)
         .or_else(|| by_pattern("rate_limit.detection_patterns", seen.score_patterns))
         .or_else(|| {
-            let (stream, line) = text.said_where(words::speaks_of_limit)?;
+            let asserted =
+                |line: &str| words::quota(line) || (words::rate_limit(line) && words::asserts(line));
+            let shown = || text.curt.then(|| text.shown_limit(asserted)).flatten();
+            let (stream, line) = text.meant_where(words::speaks_of_limit).or_else(shown)?;
             Some((stream, "rate limit phrase", line))
         })?;
     let kind = words::limit_kind(&format!("{}\n{}", text.said, text.shown));

@@ -106,8 +106,17 @@ pub(super) fn spawn(error: &super::SpawnError<'_>) -> Finding {
             (ErrorCode::E603, None, None, "the working directory cannot be entered")
         }
         ENOTDIR => (ErrorCode::E603, None, None, "a part of the path is not a directory"),
-        ENOENT => (ErrorCode::E505, None, None, "the program was not found"),
-        EACCES | ENOEXEC => (ErrorCode::E505, None, None, "the program is not executable"),
+        // Its path was looked up before, so what is missing is rather what its first line names.
+        ENOENT => {
+            (ErrorCode::E505, None, None, "the program, or the interpreter in its first line, was not found")
+        }
+        EACCES => (ErrorCode::E505, None, None, "the program is not executable"),
+        ENOEXEC => (
+            ErrorCode::E505,
+            None,
+            None,
+            "the program is of no kind that can be executed: does its first line name an interpreter (`#!`)?",
+        ),
         E2BIG => (ErrorCode::E602, None, None, "the prompt is too large for the command line"),
         // EAGAIN, ENOMEM, EMFILE and whatever else the system lacks at the moment.
         _ => (ErrorCode::E009, Some(true), Some(30), "the program could not be started"),

@@ -48,7 +48,7 @@ pub struct Seen<'a> {
     pub killed_by: Option<&'a str>,
     /// It could not be started.
     pub spawn_error: Option<SpawnError<'a>>,
-    /// The system ended something of it for lack of memory.
+    /// While it ran, the system has killed something for lack of memory.
     pub oom_killed: bool,
     /// Tail of stdout.
     pub stdout_tail: &'a str,

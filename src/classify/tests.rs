@@ -123,6 +123,112 @@ fn what_a_program_says_of_its_failure() {
 }
 
 #[test]
+fn logins_in_many_words() {
+    for text in [
+        "Error: Not logged in. Run `claude login`",
+        "OAuth token has expired. Please obtain a new token.",
+        "Your organization does not have access. Please run /login",
+        "error: You must be logged in to use this command",
+        "Session expired, please log in again",
+        "Error: OPENAI_API_KEY environment variable is not set",
+        "Please set an Auth method in your settings.json",
+        "your account has been disabled",
+        "stream error: unexpected status 401 Unauthorized",
+        r#"API Error: 401 {"error":{"type":"authentication_error"}}"#,
+    ] {
+        for (stdout, stderr) in [("", text), (text, "")] {
+            let said = judged("1", stdout, stderr, &Patterns::default(), false);
+            assert!(said.starts_with("E502 stop 0 "), "{text}: {said}");
+        }
+    }
+    for text in [
+        "src/login.rs:40: return Err(\"not logged in\")",
+        "+ // 401 Unauthorized: run /login",
+        "test_not_logged_in failed",
+        "the API keys page is missing a title",
+    ] {
+        for (stdout, stderr) in [("", text), (text, "")] {
+            let said = judged("1", stdout, stderr, &Patterns::default(), false);
+            assert!(said.starts_with("E009 retry "), "{text}: {said}");
+        }
+    }
+}
+
+#[test]
+fn networks_services_and_long_conversations() {
+    for (text, expected) in [
+        ("API Error: Connection error.", "E901 retry 30"),
+        ("fetch failed", "E901 retry 30"),
+        ("socket hang up", "E901 retry 30"),
+        ("connect: no route to host", "E901 retry 30"),
+        ("dial tcp: lookup api.example: no such host", "E902 retry 30"),
+        ("net/http: TLS handshake timeout", "E904 retry 60"),
+        ("dial tcp 10.0.0.1:443: i/o timeout", "E904 retry 60"),
+        ("Request timed out.", "E904 retry 60"),
+        ("API Error: 500 Internal Server Error", "E503 retry 15"),
+        ("API Error: 502 Bad Gateway", "E503 retry 15"),
+        ("API Error: 504 Gateway Timeout", "E504 retry 60"),
+        ("API Error: 503 Service Unavailable", "E103 wait 0"),
+        ("API Error: Repeated 529 Overloaded errors", "E103 wait 0"),
+        ("Prompt is too long", "E602 retry 10"),
+        ("input length and max_tokens exceed context limit: 198765 + 32000 > 200000", "E602 retry 10"),
+        ("This model's maximum context length is 128000 tokens.", "E602 retry 10"),
+        ("Error: MCP config file not found: /x/y.json", "E305 stop 0"),
+        ("Credit balance is too low", "E104 wait 0"),
+        ("insufficient_quota: check your plan", "E104 wait 0"),
+        ("RESOURCE_EXHAUSTED", "E101 wait 0"),
+        ("500 files, 504 lines", "E009 retry 10"),
+    ] {
+        let said = judged("1", "", text, &Patterns::default(), false);
+        assert!(said.starts_with(expected), "{text}: {said}");
+    }
+}
+
+// Invariant I7
+#[test]
+fn quotations_are_no_limits() {
+    let work = "one\ntwo\nthree\nfour\nfive\n";
+    for text in [
+        "reading src/rate_limit_1.rs",
+        "src/limit.rs: if status == 429 { return Err(\"rate limit exceeded\") }",
+        "+ // you have hit your limit, resets 9pm",
+        "FAILED tests/test_api.py::test_rate_limit",
+        "    12\trate limit exceeded",
+        "> rate limit exceeded, try again later",
+        "see https://docs.example/rate-limit",
+    ] {
+        let said = judged("1", &format!("{work}{text}\n"), "", &agent(), false);
+        assert!(said.starts_with("E009 retry "), "printed {text}: {said}");
+        let said = judged("1", "", &format!("{text}\nassertion failed\n"), &agent(), false);
+        assert!(said.starts_with("E009 retry "), "said {text}: {said}");
+    }
+    // Prose about limits, and the failure of the work itself as the last word.
+    for text in ["our API has a rate limit of 60 per minute", "rate limit exceeded\n2 tests failed"] {
+        let said = judged("1", &format!("{work}{text}\n"), "", &agent(), false);
+        assert!(said.starts_with("E009 retry "), "{text}: {said}");
+    }
+    // What it said long before its end.
+    let session: String = (0..60).map(|n| format!("step {n}\n")).collect();
+    let said = judged("1", "", &format!("rate limit exceeded\n{session}boom\n"), &agent(), false);
+    assert!(said.starts_with("E009 retry "), "{said}");
+    let said = judged("1", "", &format!("{session}rate limit exceeded, try again in 20s\n"), &agent(), false);
+    assert!(said.starts_with("E101 wait 20 "), "{said}");
+}
+
+#[test]
+fn a_small_agent_without_patterns_meets_limits_too() {
+    for text in [
+        "You've hit your limit · resets 9pm (UTC)",
+        "Claude usage limit reached|1763758800",
+        "API Error: 529 overloaded, try again in 1 hour",
+        "Credit balance is too low, try again in 1 hour",
+    ] {
+        let said = judged("1", text, "", &Patterns::default(), false);
+        assert!(said.contains(" wait 3600 "), "{text}: {said}");
+    }
+}
+
+#[test]
 fn rate_limits() {
     check(
         "1",

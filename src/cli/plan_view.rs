@@ -135,6 +135,7 @@ pub(crate) fn prompts(file: &ScoreFile, desk: &Desk, all: bool) -> String {
 
 /// The plan for programs.
 pub(crate) fn document(file: &ScoreFile, workspace: &str) -> Value {
+    let warnings: Vec<Value> = file.warnings.iter().map(|issue| Value::Object(issue.document())).collect();
     let sheets: Vec<Value> = file
         .plan
         .sheets
@@ -162,6 +163,7 @@ pub(crate) fn document(file: &ScoreFile, workspace: &str) -> Value {
         "total_stages": file.plan.total_stages,
         "workspace": workspace,
         "sheets": sheets,
+        "warnings": warnings,
     })
 }
 

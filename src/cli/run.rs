@@ -95,6 +95,9 @@ pub(crate) fn run(cx: &Context, options: Options) -> Done {
             cx_out.text(&plan_view::text(&file, cx_out.style))?;
             let desk = Desk::new(cx, score_file::registry(cx, &source.base));
             cx_out.text(&plan_view::prompts(&file, &desk, cx_out.verbose))?;
+            let found: Vec<Value> =
+                file.warnings.iter().map(|issue| Value::Object(issue.document())).collect();
+            warnings(cx_out, &found, usize::MAX);
         }
         return Ok(0);
     }
@@ -182,7 +185,8 @@ fn report(out: crate::cli::output::Output, cx: &Context, answer: &Value, staying
     if !doc.text("message").is_empty() {
         out.say(&format!("  {}", format::clean(doc.text("message"))))?;
     }
-    warnings(out, answer);
+    let found = answer["warnings"].as_array().map_or(&[][..], Vec::as_slice);
+    warnings(out, found, MOST_WARNINGS);
     if !staying {
         out.say(&format!("\nMonitor with: {}", cx.command(&format!("status {id} --watch"))))?;
     }
@@ -193,18 +197,25 @@ fn report(out: crate::cli::output::Output, cx: &Context, answer: &Value, staying
 const MOST_WARNINGS: usize = 5;
 
 /// What the conductor finds doubtful about the score.
-fn warnings(out: crate::cli::output::Output, answer: &Value) {
-    let warnings = answer["warnings"].as_array().map_or(&[][..], Vec::as_slice);
-    for warning in warnings.iter().take(MOST_WARNINGS) {
-        let doc = Doc(warning);
-        let place = doc.number("line").map_or_else(String::new, |line| format!("line {line}: "));
-        let hint = doc.text("suggestion").lines().next().unwrap_or_default().to_owned();
-        let hint = if hint.is_empty() { hint } else { format!(" ({hint})") };
-        let text = format!("[{}] {place}{}{hint}", doc.text("check_id"), doc.text("message"));
-        out.warn(&format::clean(&text));
+fn warnings(out: crate::cli::output::Output, warnings: &[Value], most: usize) {
+    for warning in warnings.iter().take(most) {
+        out.warn(&format::clean(&remark(warning)));
     }
-    if warnings.len() > MOST_WARNINGS {
-        out.warn(&format!("{} more: mozart validate shows them all", warnings.len() - MOST_WARNINGS));
+    if warnings.len() > most {
+        out.warn(&format!("{} more: mozart validate shows them all", warnings.len() - most));
+    }
+}
+
+/// A warning as text. Advice of one line stands behind it, longer advice below it.
+fn remark(warning: &Value) -> String {
+    let doc = Doc(warning);
+    let place = doc.number("line").map_or_else(String::new, |line| format!("line {line}: "));
+    let said = format!("[{}] {place}{}", doc.text("check_id"), doc.text("message"));
+    let hint = doc.text("suggestion");
+    match hint.lines().count() {
+        0 => said,
+        1 => format!("{said} ({hint})"),
+        _ => hint.lines().fold(said, |said, line| format!("{said}\n         {line}")),
     }
 }
 
@@ -307,6 +318,19 @@ pub(crate) fn assignment(text: &str) -> Result<(String, Value), String> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn advice_of_a_warning_is_whole() {
+        let warning = |hint: &str| {
+            let issue = score::Issue::warning("V101", "a", "said").at(Some((3, 1))).hint(hint);
+            remark(&Value::Object(issue.document()))
+        };
+        assert_eq!(warning("one"), "[V101] line 3: said (one)");
+        assert_eq!(
+            warning("write:\na:\n  b: 1"),
+            "[V101] line 3: said\n         write:\n         a:\n           b: 1"
+        );
+    }
 
     #[test]
     fn values_of_set_are_json_or_text() {

@@ -22,6 +22,8 @@ pub(crate) struct ScoreFile {
     pub(crate) score: Score,
     /// Its sheets.
     pub(crate) plan: Plan,
+    /// What is doubtful about it.
+    pub(crate) warnings: Vec<Issue>,
 }
 
 /// Reads a score and the files it names. Only the score itself has to be readable.
@@ -51,8 +53,12 @@ pub(crate) fn read(cx: &Context, path: &Path) -> Result<Source, Stop> {
     if bytes.len() as u64 > LARGEST {
         return Err(unreadable(format!("{} is larger than 8 MiB", path.display())).into());
     }
-    let text = String::from_utf8(bytes)
-        .map_err(|_| unreadable(format!("{}: stream did not contain valid UTF-8", path.display())))?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let right = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = right.iter().filter(|byte| **byte == b'\n').count() + 1;
+        unreadable(format!("{}: stream did not contain valid UTF-8 (line {line})", path.display()))
+            .hint("Save it as UTF-8, or convert it: iconv -f ISO-8859-1 -t UTF-8 FILE > NEW")
+    })?;
     let base = path.parent().unwrap_or(Path::new("/")).to_owned();
     Ok(with_files(Some(path), text, base))
 }
@@ -92,7 +98,7 @@ fn with_files(path: Option<PathBuf>, text: String, base: PathBuf) -> Source {
 /// Loads, expands and checks as the conductor does before it takes a job; all errors when there is one.
 pub(crate) fn admit(cx: &Context, source: &Source, overrides: &Overrides) -> Result<ScoreFile, Vec<Issue>> {
     lint::admit(source, overrides, &registry(cx, &source.base))
-        .map(|lint::Admitted { score, plan, .. }| ScoreFile { score, plan })
+        .map(|lint::Admitted { score, plan, warnings }| ScoreFile { score, plan, warnings })
 }
 
 /// Loads and expands; all problems when there is an error.
@@ -100,7 +106,7 @@ pub(crate) fn load(source: &Source, overrides: &Overrides) -> Result<ScoreFile, 
     let loaded = score::load(source);
     let Some(score) = loaded.score else { return Err(loaded.issues) };
     match plan::expand(&score, overrides) {
-        Ok(plan) => Ok(ScoreFile { score, plan }),
+        Ok(plan) => Ok(ScoreFile { score, plan, warnings: Vec::new() }),
         Err(mut issues) => {
             let mut all = loaded.issues;
             all.append(&mut issues);

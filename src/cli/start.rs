@@ -17,6 +17,7 @@ use crate::daemon::liveness::{self, Liveness};
 use crate::daemon::pidfile;
 use crate::daemon::run::{self, BootError};
 use crate::daemon::settings::{self, Overrides, Settings, SettingsError};
+use crate::process::Stat;
 
 /// How long the front process waits for a conductor to answer.
 const READY: Duration = Duration::from_secs(10);
@@ -166,7 +167,7 @@ fn refuse_second(cx: &Context, settings: &Settings) -> Result<(), Stop> {
     pidfile::refuse_symlink(pid_file)
         .map_err(|error| Failure::new("permission_denied", error.to_string()))?;
     let subject = subject(cx, settings);
-    match liveness::judge(pid_file, &settings.config.socket.path) {
+    match liveness::settled(pid_file, &settings.config.socket.path) {
         Liveness::Running(Some(pid)) => Err(Failure::new(
             "conductor_already_running",
             format!("{subject} is already running (PID {pid})"),
@@ -183,7 +184,8 @@ fn refuse_second(cx: &Context, settings: &Settings) -> Result<(), Stop> {
         .into()),
         Liveness::Stale(pid) => {
             liveness::clean_up(pid_file);
-            let why = if pidfile::is_alive(pid) {
+            let ended = Stat::read(pid).is_some_and(|stat| matches!(stat.state, b'Z' | b'X'));
+            let why = if pidfile::is_alive(pid) && !ended {
                 "now belongs to another program"
             } else {
                 "is no longer running"

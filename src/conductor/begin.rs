@@ -50,12 +50,23 @@ impl Core {
                 let Some(permit) = self.permits.try_acquire() else { return };
                 live.permit = Some(permit);
             }
-            let registration = Registration::of(live.exec.spec(), live.card.priority, live.card.submitted);
             self.workspaces.hold(&id, place, shares);
             self.queue.remove(at);
-            self.sched.register(id.clone(), registration);
+            self.take_part(&id);
             self.step(now, &id, Input::Begin);
         }
+    }
+
+    /// A job that has a permit gets its turns of the scheduler.
+    pub(super) fn take_part(&mut self, id: &JobId) {
+        let Some(live) = self.jobs.get(id) else { return };
+        for (name, profile) in &live.prepared.profiles {
+            let models =
+                profile.models.iter().map(|model| (model.name.as_str().into(), model.max_concurrent));
+            self.sched.set_models(name, models.collect());
+        }
+        let registration = Registration::of(live.exec.spec(), live.card.priority, live.card.submitted);
+        self.sched.register(id.clone(), registration);
     }
 
     /// The sheets of a job are over, or none of them runs because it is paused.

@@ -11,6 +11,7 @@ use crate::store::JobRow;
 use crate::time::Wall;
 
 use super::around::Origin;
+use super::messages::Submission;
 
 /// Priority of a job that names none, 1 (first) to 10.
 pub(crate) const DEFAULT_PRIORITY: u8 = 5;
@@ -54,6 +55,23 @@ impl People {
 }
 
 impl Card {
+    /// Of a score that was just submitted.
+    pub(crate) fn of_submission(submission: &Submission, submitted: Wall, origin: Origin) -> Self {
+        let prepared = &submission.prepared;
+        Self {
+            id: submission.id.clone(),
+            name: prepared.score.name.clone(),
+            config_path: submission.config_path.clone(),
+            workspace: prepared.workspace.clone(),
+            submitted,
+            priority: submission.priority,
+            chain_depth: submission.chain_depth,
+            parallel: prepared.score.parallel.enabled,
+            origin,
+            people: People::of(&prepared.score),
+        }
+    }
+
     /// As the row of a job in the database has it.
     pub(crate) fn of_row(row: &JobRow, score: &Score) -> Self {
         let summary = &row.summary;

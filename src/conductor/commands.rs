@@ -13,7 +13,7 @@ use crate::store::StoredJob;
 use crate::time::Now;
 
 use super::around::{Origin, nothing_to_do};
-use super::card::{Card, People};
+use super::card::Card;
 use super::core::{Accepted, Core, Timer};
 use super::exchange::Exchange;
 use super::live::{Dirty, Earlier, Live, records};
@@ -100,19 +100,9 @@ impl Core {
         if let Some(remark) = &submission.remark {
             _ = write!(message, "; {remark}");
         }
-        let Submission { prepared, config_path, priority, chain_depth, fresh, warnings, .. } = submission;
-        let card = Arc::new(Card {
-            id: id.clone(),
-            name: prepared.score.name.clone(),
-            config_path,
-            workspace: prepared.workspace.clone(),
-            submitted: now.wall,
-            priority,
-            chain_depth,
-            parallel: prepared.score.parallel.enabled,
-            origin: Origin { fresh, chain: exchange.link().cloned() },
-            people: People::of(&prepared.score),
-        });
+        let origin = Origin { fresh: submission.fresh, chain: exchange.link().cloned() };
+        let card = Arc::new(Card::of_submission(&submission, now.wall, origin));
+        let Submission { prepared, fresh, warnings, .. } = submission;
         log::info!(
             "job.submitted job_id={id} config_path={:?} sheets={}",
             card.config_path,

@@ -227,7 +227,7 @@ impl Core {
             job.as_ref().map_or("", JobId::as_str)
         );
         let Some(job) = job else { return };
-        let message = "internal error while handling this job; see the conductor's log".to_owned();
+        let message = "internal error while handling this job; see the conductor's log [E401]".to_owned();
         if catch_unwind(AssertUnwindSafe(|| self.step(now, &job, Input::FailJob { message }))).is_err() {
             // Its state machine is beyond help: it leaves the memory, its rows stay as they are.
             log::error!("conductor.job_dropped job_id={job}");

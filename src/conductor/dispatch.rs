@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::exec::{AttemptReport, Input};
 use crate::ids::{AttemptKey, AttemptNo, JobId, SheetNo, Token};
 use crate::pressure::Level;
-use crate::sched::{Candidate, Candidates, Pick, Throttle};
+use crate::sched::{Candidate, Candidates, Pick, Throttle, Unusable};
 use crate::time::{Mono, Now};
 
 use super::core::Core;
@@ -57,8 +57,8 @@ impl Core {
             let ready = Ready { jobs: &self.jobs, now, steadfast: &steadfast };
             match self.sched.pick(now, throttle, &ready) {
                 Pick::Run(job, sheet) => self.start_attempt(now, &job, sheet),
-                Pick::FallBack(job, sheet) => {
-                    if !self.fall_back(now, &job, sheet) {
+                Pick::FallBack(job, sheet, why) => {
+                    if !self.fall_back(now, &job, sheet, why) {
                         steadfast.insert((job, sheet));
                     }
                 }
@@ -68,12 +68,12 @@ impl Core {
         }
     }
 
-    /// The breaker of a ready sheet's instrument is open: it changes to the next one of its chain.
-    /// Says whether it has.
-    fn fall_back(&mut self, now: Now, id: &JobId, sheet: SheetNo) -> bool {
+    /// The instrument of a ready sheet cannot be used for a while: it changes to the next one of its
+    /// chain. Says whether it has.
+    fn fall_back(&mut self, now: Now, id: &JobId, sheet: SheetNo, why: Unusable) -> bool {
         let at = |core: &Self| core.jobs.get(id).map(|live| live.instrument_index(sheet));
         let before = at(self);
-        self.step(now, id, Input::FallBack { sheet, reason: "circuit_breaker" });
+        self.step(now, id, Input::FallBack { sheet, reason: why.as_str() });
         self.sched.touched(id);
         at(self) != before
     }
@@ -83,7 +83,7 @@ impl Core {
         live.attempt_seq += 1;
         live.dirty.job = true;
         let attempt = AttemptNo(live.attempt_seq);
-        let instrument = live.exec.instrument(sheet).clone();
+        let instrument = live.exec.occupies(sheet).clone();
         log::debug!("scheduler.sheet_dispatched job_id={id} sheet_num={sheet} attempt={attempt}");
         self.sched.started(now, id, sheet, &instrument);
         self.step(now, id, Input::Dispatch { sheet, attempt, token: new_token() });

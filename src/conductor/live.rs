@@ -199,7 +199,7 @@ impl Live {
 
     /// The mark of the attempt of a sheet.
     pub(crate) fn token_of(&self, sheet: SheetNo) -> Option<Token> {
-        Some(self.exec.sheet(sheet)?.state.active()?.token.clone())
+        Some(self.exec.sheet(sheet)?.state.active()?.token)
     }
 
     /// The sheet that an attempt runs for.
@@ -279,7 +279,7 @@ impl Live {
         }
         for record in &dirty.attempts {
             let data = serde_json::to_string(record).expect("an attempt record is plain data");
-            let (attempt, sheet, token) = (record.attempt, record.sheet, record.token.clone());
+            let (attempt, sheet, token) = (record.attempt, record.sheet, record.token);
             batch.push(if record.closed.is_some() {
                 Write::CloseAttempt { job: job(), attempt, sheet, token, data }
             } else {

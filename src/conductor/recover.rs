@@ -14,7 +14,6 @@ use crate::exec::{AttemptRecord, AttemptReport, Evidence, Input, JobStatus, Outc
 use crate::executor::{self, Adopted, Found, Leftovers, Taken};
 use crate::guard::record::{BY_TERM, Exit};
 use crate::ids::{AttemptKey, JobId};
-use crate::sched::Registration;
 use crate::store::{StoredJob, Write};
 use crate::time::Now;
 use crate::worker::attempt::{Task, TaskKind, interrupted};
@@ -95,8 +94,7 @@ impl Core {
             && live.exec.status() == JobStatus::Running
         {
             live.permit = Some(self.permits.acquire_over_limit());
-            let registration = Registration::of(live.exec.spec(), live.card.priority, live.card.submitted);
-            self.sched.register(id.clone(), registration);
+            self.take_part(&id);
         }
         let mut orphaned = false;
         for record in &open {
@@ -112,7 +110,10 @@ impl Core {
         log::error!("manager.job_unreadable job_id={} error={reason:?}", row.summary.job_id);
         row.summary.status = JobStatus::Failed.as_str().to_owned();
         row.summary.completed_at = Some(now.wall);
-        row.summary.error_message = Some(format!("{} ({reason})", self.orphan_message()));
+        row.summary.error_message = Some(format!(
+            "What was stored about the job cannot be read: {reason} [E401]; \
+             restore a backup of the state database, or start the job with --fresh"
+        ));
         self.further_writes.push(Write::UpsertJob(Box::new(row)));
     }
 
@@ -133,7 +134,7 @@ impl Core {
             return false;
         }
         known.insert(dir.clone());
-        let instrument = live.exec.instrument(record.sheet).clone();
+        let instrument = live.exec.occupies(record.sheet).clone();
         self.sched.adopted(id, record.sheet, &instrument);
         self.watch_over(now, &key, now.wall.since(record.opened));
         let found = executor::examine(&dir, &record.token).unwrap_or_else(|error| {

@@ -67,7 +67,17 @@ impl Core {
         match self.shed.chatter.relief(now.mono) {
             Relief::AtOnce => self.relieve(now),
             Relief::After(wait) => self.arm(now.mono.after(wait), Timer::Relief),
-            Relief::ByHand => log::warn!("monitor.needs_attention jobs={:?}", self.paused_for_pressure()),
+            Relief::ByHand => {
+                let jobs = self.paused_for_pressure();
+                log::warn!("monitor.needs_attention jobs={jobs:?}");
+                for id in jobs {
+                    let message = format!(
+                        "needs attention: paused for pressure again and again, so it does not go on by itself; \
+                         `mozart resume {id}` when the machine has room"
+                    );
+                    self.step(now, &id, Input::Remark { message });
+                }
+            }
         }
     }
 

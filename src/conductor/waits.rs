@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::view::JobView;
-use crate::exec::{Blocked, JobStatus, Sheet, SheetState};
+use crate::exec::{Blocked, InstrumentRef, JobStatus, Mode, Sheet, SheetState};
 use crate::ids::SheetNo;
 use crate::sched::Standing;
 use crate::time::Now;
@@ -51,7 +51,10 @@ impl JobView {
         let obeys = self.spec.breaker.is_some();
         let whole = self.whole_job(now);
         for sheet in self.sheets.iter().filter(|sheet| self.is_ready(sheet)).take(MAX_SHEETS) {
-            let on = self.instrument(sheet);
+            let on = match sheet.ledger.mode {
+                Mode::Recover => InstrumentRef::rules_alone(),
+                Mode::Normal | Mode::Completion | Mode::Healing => self.instrument(sheet),
+            };
             if let SheetState::Waiting { .. } = sheet.state {
                 let reason = format!("rate_limited:{}", on.name);
                 waits.add(sheet.num, &reason, reason.clone());
@@ -102,7 +105,12 @@ impl JobView {
         }
     }
 
-    fn instrument(&self, sheet: &Sheet) -> &crate::exec::InstrumentRef {
+    /// Whether a sheet that is not over is to run on such an instrument.
+    pub(crate) fn wants(&self, on: impl Fn(&InstrumentRef) -> bool) -> bool {
+        self.sheets.iter().filter(|sheet| !sheet.state.is_terminal()).any(|sheet| on(self.instrument(sheet)))
+    }
+
+    fn instrument(&self, sheet: &Sheet) -> &InstrumentRef {
         let chain = &self.spec.sheets[sheet.num.index()].instruments;
         &chain[(sheet.ledger.instrument_index as usize).min(chain.len() - 1)]
     }

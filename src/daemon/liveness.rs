@@ -7,7 +7,7 @@
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -15,6 +15,11 @@ use crate::daemon::pidfile::{self, Seen};
 
 /// Time for the answer that tells a conductor from somebody else's process.
 const ANSWER: Duration = Duration::from_secs(5);
+
+/// Time that a killed conductor has to let its lock go.
+const DYING: Duration = Duration::from_secs(1);
+/// Between two looks at it.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(10);
 
 /// What is known of a conductor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +45,26 @@ pub fn judge(pid_file: &Path, socket: &Path) -> Liveness {
             Liveness::Running(Some(pid))
         }
         Seen::Free(Some(pid)) => Liveness::Stale(pid),
+    }
+}
+
+/// As [`judge`], for somebody who is about to start a conductor: one that holds the lock and does not answer may
+/// be dying (it was killed a moment ago), and so may a child of it that was about to become a guard. They get a
+/// second for that.
+#[must_use]
+pub fn settled(pid_file: &Path, socket: &Path) -> Liveness {
+    let until = Instant::now() + DYING;
+    loop {
+        let found = judge(pid_file, socket);
+        match found {
+            Liveness::Starting => {}
+            Liveness::Running(Some(pid)) if answering_pid(socket) != Some(pid) => {}
+            _ => return found,
+        }
+        if Instant::now() >= until {
+            return found;
+        }
+        std::thread::sleep(BETWEEN_LOOKS);
     }
 }
 

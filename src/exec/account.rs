@@ -10,9 +10,7 @@ use serde_json::{Value, json};
 
 use super::out::Out;
 use super::sheet::push_bounded;
-use super::{
-    ErrorEntry, Evidence, Execution, MAX_HISTORY, OutcomeCategory, PauseFlag, Remark, SheetError, event,
-};
+use super::{Evidence, Execution, MAX_HISTORY, OutcomeCategory, PauseFlag, Remark, SheetError, event};
 use crate::classify::ErrorCode;
 use crate::ids::{AttemptNo, SheetNo};
 use crate::time::Now;
@@ -176,15 +174,7 @@ impl Execution {
                 .last()
                 .is_some_and(|entry| entry.attempt == attempt && entry.error.code == ErrorCode::E007)
         {
-            let entry = ErrorEntry {
-                at: now.wall,
-                attempt,
-                attempt_count: ledger.attempt_count,
-                error: error.clone(),
-                counted: false,
-                seen: None,
-            };
-            push_bounded(&mut ledger.errors, entry, MAX_HISTORY);
+            ledger.keep_error(now.wall, attempt, error.clone(), false, None);
         }
         ledger.error = Some(error);
         ledger.outcome = Some(OutcomeCategory::FailedFatal);

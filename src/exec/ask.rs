@@ -7,20 +7,21 @@ use serde_json::{Value, json};
 
 use super::out::Out;
 use super::{
-    Decision, ErrorEntry, EscalationEntry, Evidence, Execution, Ledger, MAX_HISTORY, Mode, OutcomeCategory,
-    PauseFlag, Question, SheetError, SheetState, SkipReason, event,
+    Decision, ErrorEntry, EscalationEntry, Execution, Mode, OutcomeCategory, PauseFlag, Question, SheetError,
+    SheetState, SkipReason, event,
 };
 use crate::classify::ErrorCode;
 use crate::ids::SheetNo;
 use crate::time::{Deadline, Now};
-use crate::util::text::{head_chars, tail_chars};
 
-use super::sheet::push_bounded;
+use super::close::end_of;
+use super::sheet::Ledger;
 
-/// Characters of a text that goes with a question.
-const SHOWN: usize = 1000;
-/// Errors that go with a question, the newest first.
-const LAST_ERRORS: usize = 3;
+/// What a question repeats of the output, in characters.
+const SAID: usize = 1000;
+/// How many errors a question repeats.
+const ERRORS: usize = 3;
+
 /// What a person may decide.
 pub(crate) const OPTIONS: [&str; 4] = ["retry", "skip", "accept", "fail"];
 
@@ -41,7 +42,7 @@ impl Execution {
             None => reason.to_owned(),
         };
         let deadline = patience.map(|patience| Deadline::after(now, patience));
-        let data = json!({
+        let mut data = json!({
             "reason": reason,
             "options": OPTIONS,
             "deadline": deadline.map(|deadline| deadline.wall.to_string()),
@@ -49,8 +50,10 @@ impl Execution {
             "validation_pass_rate": ledger.pass_percentage,
             "error_classification": ledger.error.as_ref().map(|error| error.code),
             "validations": failed_rules(self, num),
-            "context": background(&self.sheets[num.index()].ledger),
         });
+        for (name, value) in background(ledger) {
+            data[name] = value;
+        }
         out.event(event::sheet("escalation.needed", num, data));
         let ledger = self.ledger(num);
         ledger.last_activity = Some(now.wall);
@@ -126,15 +129,7 @@ impl Execution {
         let error = SheetError { code: ErrorCode::E999, message };
         let ledger = self.ledger(num);
         if let Some(attempt) = ledger.last_attempt {
-            let entry = ErrorEntry {
-                at: now.wall,
-                attempt,
-                attempt_count: ledger.attempt_count,
-                error: error.clone(),
-                counted: false,
-                seen: None,
-            };
-            push_bounded(&mut ledger.errors, entry, MAX_HISTORY);
+            ledger.keep_error(now.wall, attempt, error.clone(), false, None);
         }
         ledger.error = Some(error);
         ledger.outcome = Some(OutcomeCategory::FailedExhausted);
@@ -184,33 +179,28 @@ impl Execution {
     }
 }
 
-/// What a person needs to decide: how sure the error is, what went wrong before, and where to read on.
-pub(crate) fn background(ledger: &Ledger) -> Value {
-    let evidence = ledger.evidence.as_deref();
-    let errors = ledger.errors.iter().rev().take(LAST_ERRORS).map(|entry| {
-        json!({
-            "attempt": entry.attempt_count,
-            "error_code": entry.error.code,
-            "message": head_chars(&entry.error.message, SHOWN),
-        })
-    });
-    let tail = |of: fn(&Evidence) -> &str| evidence.map(|it| tail_chars(of(it), SHOWN).to_owned());
-    let directory = evidence.map(|it| it.directory.as_ref()).filter(|directory| !directory.is_empty());
-    json!({
-        "confidence": evidence.map(|it| it.error_confidence),
-        "retry_count": ledger.attempt_count.saturating_sub(1),
-        "last_errors": errors.collect::<Vec<_>>(),
-        "stdout_tail": tail(|it| &it.stdout_tail),
-        "stderr_tail": tail(|it| &it.stderr_tail),
-        // What was run with what prompt, as far as the instrument takes it on its input.
-        "attempt_directory": directory,
-    })
-}
-
 /// The rules that did not pass, as much of them as a message can carry.
 fn failed_rules(exec: &Execution, num: SheetNo) -> Vec<Value> {
     let evidence = exec.sheets[num.index()].ledger.evidence.as_ref();
     let rules = evidence.map_or(&[][..], |evidence| &evidence.validations);
     let failed = rules.iter().filter(|rule| !rule.passed).take(10);
     failed.map(|rule| json!({ "type": rule.rule_type, "description": rule.description })).collect()
+}
+
+/// The newest errors of a sheet, oldest first.
+/// What a person needs to decide: how sure the error is, what went wrong before, and where all of it is.
+pub(crate) fn background(ledger: &Ledger) -> [(&'static str, Value); 4] {
+    let seen = ledger.evidence.as_deref();
+    [
+        ("confidence", json!(seen.map(|seen| seen.error_confidence))),
+        ("errors", json!(last_errors(ledger))),
+        ("output", json!(seen.map(|seen| end_of(&seen.stdout_tail, SAID)))),
+        ("directory", json!(seen.map(|seen| seen.directory.as_ref()))),
+    ]
+}
+
+fn last_errors(ledger: &Ledger) -> Vec<Value> {
+    let from = ledger.errors.len().saturating_sub(ERRORS);
+    let error = |entry: &ErrorEntry| json!({ "attempt": entry.attempt, "code": entry.error.code, "message": entry.error.message });
+    ledger.errors[from..].iter().map(error).collect()
 }

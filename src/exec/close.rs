@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::out::Out;
 use super::sheet::push_bounded;
 use super::{
-    Active, AttemptEnd, AttemptSummary, Closed, ErrorEntry, Evidence, Execution, MAX_ATTEMPTS_KEPT,
-    MAX_HISTORY, Outcome, PreviousFailure, Seen, SheetError,
+    Active, AttemptEnd, AttemptSummary, Closed, Evidence, Execution, MAX_ATTEMPTS_KEPT, Outcome,
+    PreviousFailure, Seen, SheetError,
 };
 use crate::ids::SheetNo;
 use crate::time::Now;
@@ -76,15 +76,7 @@ impl Execution {
             }
         }
         if let Some(error) = &end.error {
-            let entry = ErrorEntry {
-                at: now.wall,
-                attempt: active.attempt,
-                attempt_count: ledger.attempt_count,
-                error: error.clone(),
-                counted: end.counted,
-                seen: Some(seen(evidence)),
-            };
-            push_bounded(&mut ledger.errors, entry, MAX_HISTORY);
+            ledger.keep_error(now.wall, active.attempt, error.clone(), end.counted, Some(seen(evidence)));
         }
         if ran {
             let summary = AttemptSummary {
@@ -129,9 +121,9 @@ impl Execution {
     }
 
     /// Keeps what the next prompt says about this attempt.
-    pub(super) fn remember(&mut self, num: SheetNo, error: Option<SheetError>, evidence: &Evidence) {
+    pub(super) fn remember(&mut self, num: SheetNo, error: SheetError, evidence: &Evidence) {
         self.ledger(num).previous = Some(Arc::new(PreviousFailure {
-            error,
+            error: Some(error),
             stderr_tail: end_of(&evidence.stderr_tail, PREVIOUS_STDERR).to_owned(),
             validations: evidence.validations.clone(),
         }));
@@ -153,7 +145,7 @@ fn seen(evidence: &Evidence) -> Box<Seen> {
 }
 
 /// The last characters of a text.
-fn end_of(text: &str, characters: usize) -> &str {
+pub(super) fn end_of(text: &str, characters: usize) -> &str {
     let from = text.char_indices().rev().nth(characters.saturating_sub(1)).map_or(0, |(at, _)| at);
     &text[from..]
 }

@@ -223,6 +223,10 @@ impl Execution {
             return;
         }
         let Some(reason) = ending.reason() else { return };
+        let why = match &ending {
+            Ending::Timeout { message } | Ending::Fail { message } => Some(format!("Not run: {message}")),
+            Ending::Cancel | Ending::Orphaned { .. } => None,
+        };
         if self.job.ending.as_ref().is_some_and(|first| first.reason().is_some()) {
             self.end_attempts(reason, true, out);
             return;
@@ -236,7 +240,10 @@ impl Execution {
         for at in 0..self.sheets.len() {
             let state = &self.sheets[at].state;
             if !state.is_terminal() && state.active().is_none() {
-                self.set_state(SheetNo::from_index(at), SheetState::Cancelled { at: now.wall }, out);
+                let num = SheetNo::from_index(at);
+                // A sheet says why it never ran; one that has failed before keeps its own error.
+                self.ledger(num).note.clone_from(&why);
+                self.set_state(num, SheetState::Cancelled { at: now.wall }, out);
             }
         }
         self.end_attempts(reason, false, out);
@@ -271,7 +278,7 @@ impl Execution {
             let Some(active) = sheet.state.active_mut() else { continue };
             let fresh = active.ending.is_none();
             let first = *active.ending.get_or_insert(reason);
-            let active = active.clone();
+            let active = *active;
             if fresh {
                 out.sheet(num);
                 out.attempt(self.attempt_record(num, &active, None));

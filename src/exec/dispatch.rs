@@ -45,7 +45,7 @@ impl Execution {
         if !self.spec.stagger.is_zero() {
             self.job.hold = Some(Deadline::after(now, self.spec.stagger));
         }
-        let order = self.order(num, attempt, token.clone());
+        let order = self.order(num, attempt, token);
         let ledger = self.ledger(num);
         ledger.attempt_count += 1;
         ledger.error = None;

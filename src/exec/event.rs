@@ -167,8 +167,9 @@ pub(super) fn sheet(name: &'static str, num: SheetNo, facts: impl Into<Facts>) -
     JobEvent::of_sheet(name, num, facts)
 }
 
-pub(super) fn begun(epoch: u32, sheets: usize, instrument: &str) -> JobEvent {
-    if epoch > 1 {
+/// `again`: it has run before, in this run or in an earlier one.
+pub(super) fn begun(again: bool, epoch: u32, sheets: usize, instrument: &str) -> JobEvent {
+    if again {
         job("job.resuming", json!({ "sheet_count": sheets, "run_epoch": epoch }))
     } else {
         job("job.started", json!({ "sheet_count": sheets, "instrument": instrument }))
@@ -215,6 +216,11 @@ fn attempted(exec: &Execution, num: SheetNo, success: bool) -> Attempted {
         error: ledger.error.as_ref().map(|error| error.code),
         total_sheets: exec.sheets.len(),
     }
+}
+
+/// The wait that an instrument has asked for is over.
+pub(super) fn cleared(exec: &Execution, num: SheetNo) -> JobEvent {
+    sheet("rate_limit.cleared", num, json!({ "instrument": *exec.instrument(num).name }))
 }
 
 /// What an attempt has cost, and its job so far.

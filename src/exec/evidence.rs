@@ -211,7 +211,7 @@ pub struct RuleResult {
     pub stage: u8,
     /// Why it failed, one line.
     pub failure_reason: Option<String>,
-    /// `missing malformed incomplete stale error skipped`.
+    /// `missing malformed incomplete stale error timeout skipped`.
     pub failure_category: Option<String>,
     /// What to do.
     pub suggested_fix: Option<String>,
@@ -221,6 +221,20 @@ pub struct RuleResult {
     pub check_duration_ms: u64,
     /// What a command printed: first 500 and last 2,000 characters.
     pub output: Option<String>,
+}
+
+impl RuleResult {
+    /// Code of an attempt whose first failed rule this is.
+    #[must_use]
+    pub fn code(&self) -> ErrorCode {
+        match (self.failure_category.as_deref(), self.rule_type.as_str()) {
+            (Some("timeout"), _) => ErrorCode::E204,
+            (Some("missing"), _) | (_, "file_exists" | "file_modified") => ErrorCode::E201,
+            (_, "content_contains" | "content_regex") => ErrorCode::E202,
+            (_, "command_succeeds") => ErrorCode::E203,
+            _ => ErrorCode::E209,
+        }
+    }
 }
 
 /// What was done before the first sheet.

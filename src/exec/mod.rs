@@ -171,6 +171,7 @@ impl Execution {
             Input::ResumeWith(rerun) => self.resume(now, rerun, &mut out),
             Input::Cancel => self.end_job(now, Ending::Cancel, &mut out),
             Input::LimitCleared { instrument } => self.limit_cleared(now, instrument.as_deref(), &mut out),
+            Input::Remark { message } => self.remark(now, None, message, &mut out),
             Input::FailJob { message } => self.end_job(now, Ending::Fail { message }, &mut out),
             Input::Orphaned { message } => self.orphaned(message, &mut out),
             Input::Recover { from } => self.recover(from, &mut out),
@@ -348,6 +349,20 @@ impl Execution {
         &chain[at.min(chain.len() - 1)]
     }
 
+    /// What an attempt of a sheet takes a place on, and must wait for: its instrument, or nothing but a place among
+    /// those who only check rules again.
+    ///
+    /// # Panics
+    /// When the job has no such sheet.
+    #[must_use]
+    pub fn occupies(&self, num: SheetNo) -> &InstrumentRef {
+        if self.sheets[num.index()].ledger.mode == Mode::Recover {
+            InstrumentRef::rules_alone()
+        } else {
+            self.instrument(num)
+        }
+    }
+
     /// Longest chain of dependencies above a sheet; 0 for one that has none.
     ///
     /// # Panics
@@ -379,7 +394,7 @@ impl Execution {
         AttemptRecord {
             sheet: num,
             attempt: active.attempt,
-            token: active.token.clone(),
+            token: active.token,
             mode: self.sheets[num.index()].ledger.mode,
             instrument: Arc::clone(&instrument.name),
             model: instrument.model.clone(),
@@ -395,11 +410,13 @@ impl Execution {
         }
         self.job.status = JobStatus::Running;
         let ledger = &mut self.job.ledger;
+        let again = ledger.started.is_some();
         ledger.started.get_or_insert(now.wall);
         ledger.run_started = Some(now.wall);
         out.job();
         let instrument = self.spec.sheets.first().map_or("", |sheet| sheet.instruments[0].name.as_ref());
-        out.event(event::begun(self.job.ledger.run_epoch, self.sheets.len(), instrument));
+        let epoch = self.job.ledger.run_epoch;
+        out.event(event::begun(again, epoch, self.sheets.len(), instrument));
     }
 
     fn tick(&mut self, now: Now, out: &mut Out) {
@@ -410,6 +427,9 @@ impl Execution {
             if matches!(self.sheets[num.index()].state, SheetState::Fermata(_)) {
                 self.unanswered(now, num, out);
             } else {
+                if matches!(self.sheets[num.index()].state, SheetState::Waiting { .. }) {
+                    out.event(event::cleared(self, num));
+                }
                 self.set_state(num, SheetState::Pending, out);
             }
         }

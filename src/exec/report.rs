@@ -241,11 +241,15 @@ impl Execution {
         let retry = self.spec.retry.clone();
         let most = share > retry.completion_threshold;
         let error = SheetError { code, message };
-        let end =
-            End { outcome: AttemptEnd::Partial, error: Some(error), counted: !most, share: Some(share) };
+        let end = End {
+            outcome: AttemptEnd::Partial,
+            error: Some(error.clone()),
+            counted: !most,
+            share: Some(share),
+        };
         self.close(now, num, active, end, evidence, out);
         self.count_result(num);
-        self.remember(num, None, evidence);
+        self.remember(num, error, evidence);
         out.event(event::rules("sheet.validation_failed", num, share, passed, executed));
         let data = event::result(self, num, true);
         out.event(event::sheet("sheet.partial", num, data));
@@ -287,7 +291,7 @@ impl Execution {
             End { outcome: AttemptEnd::Failed, error: Some(error.clone()), counted: !unusable, share: None };
         self.close(now, num, active, end, evidence, out);
         self.count_result(num);
-        self.remember(num, Some(error), evidence);
+        self.remember(num, error, evidence);
         let data = event::result(self, num, false);
         out.event(event::sheet("sheet.failed", num, data));
 
@@ -398,7 +402,9 @@ impl Execution {
             self.set_state(num, SheetState::Pending, out);
             return;
         }
-        let message = format!("interrupted {MAX_INTERRUPTIONS} times while this sheet ran");
+        let message = format!(
+            "interrupted {MAX_INTERRUPTIONS} times while this sheet ran: see in the logs of the system and of the conductor what ended it, then resume"
+        );
         ledger.error = Some(SheetError { code: ErrorCode::E008, message });
         ledger.outcome = Some(OutcomeCategory::FailedFatal);
         let data = event::result(self, num, false);

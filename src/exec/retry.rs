@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Evidence, RetryPolicy};
+use super::{Evidence, RetryPolicy, RuleResult};
 use crate::classify::ErrorCode;
 use crate::util::text::cut;
 
@@ -90,13 +90,8 @@ pub(super) const fn not_started_delay(nth: u32) -> Duration {
 /// Code of an attempt whose rules did not pass, by the first rule that failed, and the wait it asks for.
 pub(super) fn validation_code(evidence: &Evidence) -> (ErrorCode, Duration) {
     let failed = evidence.validations.iter().find(|rule| !rule.passed);
-    let (code, seconds) = match failed.map(|rule| rule.rule_type.as_str()) {
-        Some("file_exists" | "file_modified") => (ErrorCode::E201, 5),
-        Some("content_contains" | "content_regex") => (ErrorCode::E202, 5),
-        Some("command_succeeds") => (ErrorCode::E203, 10),
-        _ => (ErrorCode::E209, 5),
-    };
-    (code, Duration::from_secs(seconds))
+    let code = failed.map_or(ErrorCode::E209, RuleResult::code);
+    (code, code.delay())
 }
 
 /// What the first rule that failed says, and how many more there are; none of them says everything in one line.

@@ -450,6 +450,21 @@ impl SkipReason {
     }
 }
 
+impl Ledger {
+    /// Adds to the history of errors, which keeps the newest.
+    pub(super) fn keep_error(
+        &mut self,
+        at: Wall,
+        attempt: AttemptNo,
+        error: SheetError,
+        counted: bool,
+        seen: Option<Box<Seen>>,
+    ) {
+        let entry = ErrorEntry { at, attempt, attempt_count: self.attempt_count, error, counted, seen };
+        push_bounded(&mut self.errors, entry, MAX_HISTORY);
+    }
+}
+
 /// Appends to a list that keeps only its newest `keep` entries.
 pub(super) fn push_bounded<T>(list: &mut Vec<T>, entry: T, keep: usize) {
     if list.is_empty() {

@@ -1,7 +1,7 @@
 //! Orders for a job: what the state machine needs to know of a score. Never changes during a run.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use crate::ids::SheetNo;
@@ -178,6 +178,17 @@ pub struct InstrumentRef {
     pub name: Arc<str>,
     /// Model, when the score or the profile names one.
     pub model: Option<Arc<str>>,
+}
+
+impl InstrumentRef {
+    /// Stands for the instrument of an attempt that runs no program (`mozart recover`): no rate limit and no breaker
+    /// is about it. No profile can have its name.
+    #[must_use]
+    pub fn rules_alone() -> &'static Self {
+        static RULES: LazyLock<InstrumentRef> =
+            LazyLock::new(|| InstrumentRef { name: "(rules only)".into(), model: None });
+        &RULES
+    }
 }
 
 /// `retry` of a score.

@@ -287,6 +287,11 @@ pub enum Input {
         /// `None` = all.
         instrument: Option<Arc<str>>,
     },
+    /// Something for people that is no error; the same is kept once.
+    Remark {
+        /// One line.
+        message: String,
+    },
     /// The job fails as a whole at once: running attempts are ended.
     FailJob {
         /// Shown as the job's error.

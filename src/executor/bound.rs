@@ -154,7 +154,7 @@ fn start(
     let stdout = guard.stdout.take();
     // A guard that is gone cannot read or answer; its missing header says so.
     _ = leash.as_mut().map(|leash| leash.write_all(&line));
-    let (token, control) = (spec.token.clone(), control.clone());
+    let (token, control) = (spec.token, control.clone());
     Ok(BoundRun { guard, leash, stdout, answer: Vec::new(), token, control })
 }
 

@@ -133,7 +133,7 @@ impl Adopted {
     /// alive: [`Self::try_over`] tells when it can be read.
     #[must_use]
     pub fn unseen(dir: &Path, token: &Token) -> Self {
-        Self { dir: dir.to_owned(), token: token.clone(), seen: OnceLock::new() }
+        Self { dir: dir.to_owned(), token: *token, seen: OnceLock::new() }
     }
 
     /// Directory of the attempt.

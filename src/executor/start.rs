@@ -157,7 +157,7 @@ pub fn start(
     drop(command);
     let guard = started.map_err(|source| StartError::Guard { program: guard_program.to_owned(), source })?;
     control.attach(pid_of(&guard));
-    Ok(Running { guard, dir, token: spec.token.clone(), control: control.clone() })
+    Ok(Running { guard, dir, token: spec.token, control: control.clone() })
 }
 
 /// The directory must be new: no attempt ever continues in the directory of another.
@@ -175,7 +175,7 @@ fn make_dir(dir: &Path) -> io::Result<()> {
 
 fn spec_file(spec: &Spec) -> SpecFile {
     SpecFile {
-        token: spec.token.clone(),
+        token: spec.token,
         conductor: std::process::id(),
         argv: spec.argv.clone(),
         env: spec.env.iter().map(|(name, _)| name.clone()).collect(),

@@ -22,6 +22,10 @@ use crate::time::Wall;
 pub const TOKEN_VARIABLE: &str = "MOZART_SHEET_TOKEN";
 /// [`Exit::killed_by`] of a program that was ended because its guard got a TERM or INT.
 pub const BY_TERM: &str = "term";
+/// [`Exit::killed_by`] of a program that ran for too long.
+pub const BY_TIMEOUT: &str = "timeout";
+/// [`Exit::killed_by`] of a program that did nothing for too long.
+pub const BY_IDLE: &str = "idle";
 /// What is to be run.
 pub const SPEC: &str = "spec.json";
 /// Standard input of the program.

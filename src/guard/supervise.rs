@@ -19,7 +19,7 @@ use nix::sys::time::TimeValLike;
 use nix::unistd::Pid;
 
 use super::idle::Idle;
-use super::record::{BY_TERM, SpawnError};
+use super::record::{BY_IDLE, BY_TERM, BY_TIMEOUT, SpawnError};
 use super::signals::Signals;
 use super::tree;
 use crate::process;
@@ -267,9 +267,9 @@ impl Run<'_> {
                 if asked > 0 {
                     self.begin(BY_TERM, now);
                 } else if self.deadline.is_some_and(|at| now >= at) {
-                    self.begin("timeout", now);
+                    self.begin(BY_TIMEOUT, now);
                 } else if self.idle.as_mut().is_some_and(|idle| idle.is_over(now)) {
-                    self.begin("idle", now);
+                    self.begin(BY_IDLE, now);
                 }
                 asked > 1
             }

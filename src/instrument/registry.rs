@@ -39,10 +39,30 @@ pub struct Warning {
     pub message: String,
 }
 
+/// Where a profile is.
+#[derive(Debug, Clone)]
+enum Entry {
+    /// Its place in [`BUILT_IN`]: read when it is asked for.
+    BuiltIn(usize),
+    File(Arc<Profile>),
+}
+
+impl Entry {
+    fn profile(&self) -> &Arc<Profile> {
+        static READ: [OnceLock<Arc<Profile>>; BUILT_IN.len()] = [const { OnceLock::new() }; BUILT_IN.len()];
+        match self {
+            Self::BuiltIn(at) => READ[*at].get_or_init(|| {
+                Arc::new(Profile::parse(BUILT_IN[*at].1).expect("a test parses every compiled-in profile"))
+            }),
+            Self::File(profile) => profile,
+        }
+    }
+}
+
 /// Instruments by name. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct Registry {
-    profiles: BTreeMap<String, Arc<Profile>>,
+    profiles: BTreeMap<String, Entry>,
     /// Where those come from that are not compiled in.
     files: BTreeMap<String, PathBuf>,
     /// Files that were skipped, by the name that they give themselves or else by the name of the file, and why.
@@ -53,15 +73,9 @@ impl Registry {
     /// Only the compiled-in instruments.
     #[must_use]
     pub fn built_in() -> Self {
-        static PARSED: OnceLock<Registry> = OnceLock::new();
-        let parse = || {
-            let profiles = BUILT_IN.iter().map(|(name, text)| {
-                let profile = Profile::parse(text).expect("a test parses every compiled-in profile");
-                ((*name).to_owned(), Arc::new(profile))
-            });
-            Self { profiles: profiles.collect(), files: BTreeMap::new(), broken: BTreeMap::new() }
-        };
-        PARSED.get_or_init(parse).clone()
+        let profiles =
+            BUILT_IN.iter().enumerate().map(|(at, (name, _))| ((*name).to_owned(), Entry::BuiltIn(at)));
+        Self { profiles: profiles.collect(), files: BTreeMap::new(), broken: BTreeMap::new() }
     }
 
     /// Compiled-in instruments, those of `home` (usually `~/.mozart`), and those of the project: the first
@@ -80,10 +94,11 @@ impl Registry {
     /// The profile of a name or alias.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Arc<Profile>> {
-        self.profiles.get(name).or_else(|| {
+        let entry = self.profiles.get(name).or_else(|| {
             let (_, target) = ALIASES.iter().find(|(alias, _)| *alias == name)?;
             self.profiles.get(*target)
-        })
+        });
+        entry.map(Entry::profile)
     }
 
     /// The file that a profile was read from; `None` for a compiled-in one.
@@ -99,7 +114,7 @@ impl Registry {
 
     /// All profiles, sorted by name.
     pub fn profiles(&self) -> impl Iterator<Item = &Arc<Profile>> {
-        self.profiles.values()
+        self.profiles.values().map(Entry::profile)
     }
 
     /// The file that would have been the profile of a name, and why it was skipped.
@@ -154,7 +169,7 @@ impl Registry {
                         )));
                     }
                     self.files.insert(profile.name.clone(), path.clone());
-                    self.profiles.insert(profile.name.clone(), Arc::new(profile));
+                    self.profiles.insert(profile.name.clone(), Entry::File(Arc::new(profile)));
                 }
                 Err(message) => {
                     let stem = || path.file_stem().map(|stem| stem.to_string_lossy().into_owned());

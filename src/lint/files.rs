@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::score::checks::{Check, Report, Subject, config_path};
+use crate::score::checks::{Check, Report, Subject, alike, config_path};
 use crate::score::paths::resolve;
-use crate::score::{InjectionKind, InjectionSource, InstrumentConfig, Issue, RuleKind, Source};
+use crate::score::{HookAction, InjectionKind, InjectionSource, InstrumentConfig, Issue, RuleKind, Source};
 use crate::util::text::shell_quote;
 
 /// All of them, by code.
@@ -14,6 +14,7 @@ pub(super) const CHECKS: &[Check] = &[
     ("V005", working_directories),
     ("V107", checked_files),
     ("V108", injections),
+    ("V108", next_jobs),
     ("V301", skills),
 ];
 
@@ -28,6 +29,8 @@ pub(super) fn template_file(issues: &mut [Issue], source: &Source) {
         } else if path.exists() {
             issue.message = format!("Template path is not a file: {}", path.display());
             issue.hint = Some("name a file; the path is relative to the score file".to_owned());
+        } else if let Some(hint) = &issue.hint {
+            issue.hint = Some(told(hint, path));
         }
     }
 }
@@ -53,7 +56,7 @@ fn system_prompts(subject: &Subject<'_>, report: &mut Report) {
     {
         if !file.is_file() {
             let message = format!("System prompt file not found: {}", file.display());
-            let hint = "create it or correct the path; it is relative to the score file";
+            let hint = told("create it or correct the path; it is relative to the score file", &file);
             report.add(subject, Issue::error("V004", &path, message).hint(hint));
         }
     }
@@ -137,7 +140,13 @@ fn injections(subject: &Subject<'_>, report: &mut Report) {
         if places.iter().any(there) {
             continue;
         }
-        let message = format!("Injection {kind} from {from} not found: {text}");
+        let other = if kind == "file" { "directory" } else { "file" };
+        let there = places.iter().any(|path| path.exists());
+        let message = if there {
+            format!("Injection {kind} from {from} is a {other}: {text}")
+        } else {
+            format!("Injection {kind} from {from} not found: {text}")
+        };
         let path = format!("{at}.{key}");
         let harmless = kind == "directory" && injection.kind == InjectionKind::Context;
         let issue = if harmless {
@@ -145,7 +154,13 @@ fn injections(subject: &Subject<'_>, report: &mut Report) {
         } else {
             Issue::warning("V108", &path, message)
         };
-        let hint = "create it in the workspace or beside the score, or correct the path";
+        let hint = if there {
+            format!("write `{other}: {text}`")
+        } else {
+            let near = places.iter().find_map(|path| beside(path));
+            let near = near.map_or(String::new(), |near| format!("Did you mean '{near}'? If not: "));
+            format!("{near}create it in the workspace or beside the score, or correct the path")
+        };
         report.add(subject, issue.hint(hint));
     }
 }
@@ -168,6 +183,49 @@ fn skills(subject: &Subject<'_>, report: &mut Report) {
             report.add(subject, Issue::warning("V301", &path, message).hint(hint));
         }
     }
+}
+
+/// V108: the score of the next job. A sheet may still write it, so it is no error.
+fn next_jobs(subject: &Subject<'_>, report: &mut Report) {
+    let score = subject.score;
+    for (list, hooks) in [("on_success", &score.on_success), ("on_failure", &score.on_failure)] {
+        for (index, hook) in hooks.iter().enumerate() {
+            let HookAction::Job { path: text, .. } = &hook.action else { continue };
+            let file = resolve(&score.base, text);
+            // What was never filled in is V216.
+            if text.contains(['{', '[']) || text.contains("/path/to/") || file.is_file() {
+                continue;
+            }
+            let message = format!("Score of the next job not found: {}", file.display());
+            let hint = told(
+                "unless a sheet writes it, create it or correct the path; it is relative to the score file",
+                &file,
+            );
+            let path = format!("{list}.{index}.job_path");
+            report.add(subject, Issue::warning("V108", &path, message).hint(hint));
+        }
+    }
+}
+
+/// Advice, with the file beside the missing one whose name is most like it.
+fn told(hint: &str, missing: &Path) -> String {
+    match beside(missing) {
+        Some(near) => format!("Did you mean '{near}'? If not: {hint}"),
+        None => hint.to_owned(),
+    }
+}
+
+/// Most entries of a directory that are looked at for a name that is alike.
+const MOST_ENTRIES: usize = 1_000;
+
+/// A name in the directory of a missing file that is like the one that was asked for.
+fn beside(missing: &Path) -> Option<String> {
+    let name = missing.file_name()?.to_str()?;
+    let entries = std::fs::read_dir(missing.parent()?).ok()?.take(MOST_ENTRIES);
+    let mut names: Vec<String> =
+        entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
+    names.sort();
+    alike(name, names.iter().map(String::as_str)).map(str::to_owned)
 }
 
 fn mkdir(path: &Path) -> String {

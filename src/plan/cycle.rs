@@ -22,7 +22,18 @@ pub(super) fn refuse(score: &Score, layout: &Layout, after: &[Vec<SheetNo>]) -> 
     let listed = score.sheet.dependencies.iter().find(|(entry, _)| *entry == stage);
     let index = listed.and_then(|(_, list)| list.iter().position(|entry| *entry == before)).unwrap_or(0);
     let place = score.place(&format!("sheet.dependencies.{stage}.{index}"));
-    Err(vec![Issue::error("schema", "sheet.dependencies", message).at(place)])
+    let issue = Issue::error("schema", "sheet.dependencies", message).at(place);
+    if !layout.fanned_out {
+        return Err(vec![issue]);
+    }
+    // The message counts sheets, the author wrote stages.
+    let mut stages: Vec<String> =
+        circle.iter().take(MAX_NAMES).map(|sheet| layout.sheets[sheet.index()].stage.to_string()).collect();
+    stages.dedup();
+    let circle = stages.join(" -> ");
+    let hint =
+        format!("these are sheets, in stages {circle}: remove one of the dependencies that close the circle");
+    Err(vec![issue.hint(hint)])
 }
 
 /// A circle from its lowest sheet back to it, each followed by one that it waits for.

@@ -32,7 +32,11 @@ pub(super) fn apply(score: &Score, plan: &mut Plan, warnings: &mut Vec<Issue>) {
     for (index, why) in wrong {
         let path = format!("validations.{index}.condition");
         let message = format!("condition cannot be decided ({why}), so the rule applies");
-        warnings.push(Issue::warning("V213", &path, message).at(score.place(&path)));
+        let mut issue = Issue::warning("V213", &path, message).at(score.place(&path));
+        if why.starts_with("`in` needs a list") {
+            issue = issue.hint("write a list behind `in`: `sheet_num in [1, 3]`");
+        }
+        warnings.push(issue);
     }
 }
 

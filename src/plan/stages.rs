@@ -61,7 +61,9 @@ pub(super) fn layout(score: &Score) -> Result<Layout, Vec<Issue>> {
     let extra: u64 = fan_out.values().map(|count| u64::from(*count) - 1).sum();
     let total = stages.saturating_add(extra);
     if total > MAX_SHEETS {
-        report.error("sheet", format!("score expands to {total} sheets, limit is {MAX_SHEETS}"));
+        let message = format!("score expands to {total} sheets, limit is {MAX_SHEETS}");
+        let place = score.place("sheet.total_items");
+        report.issues.push(Issue::error("schema", "sheet", message).at(place));
         return Err(report.issues);
     }
     let mut layout = Layout { sheets: Vec::new(), total_stages: 0, stages: Vec::new(), fanned_out };

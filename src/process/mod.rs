@@ -14,8 +14,8 @@ mod stat;
 pub(crate) use children::{SPAWN_AGAIN, below, direct, reap, spawn, strangers};
 pub use children::{become_subreaper, is_subreaper};
 pub use identity::{Identity, boot_id};
-pub(crate) use stat::environ_has;
 pub use stat::{Stat, list, start_ticks};
+pub(crate) use stat::{environ_has, oom_kills};
 
 use std::time::Duration;
 

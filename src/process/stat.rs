@@ -91,10 +91,26 @@ pub(crate) fn environ_has(pid: u32, entry: &[u8]) -> bool {
         .is_ok_and(|environ| environ.split(|byte| *byte == 0).any(|one| one == entry))
 }
 
+/// How often the system has killed a process for lack of memory since it was started; `None` where it does not say.
+pub(crate) fn oom_kills() -> Option<u64> {
+    counter(&fs::read_to_string("/proc/vmstat").ok()?, "oom_kill")
+}
+
+/// One line of `name value` lines.
+fn counter(text: &str, name: &str) -> Option<u64> {
+    text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.trim().parse().ok())
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn kills_for_lack_of_memory_are_counted_by_the_kernel() {
+        assert_eq!(counter("oom_killer 3\nnr_dirty 5\noom_kill 12\n", "oom_kill"), Some(12));
+        assert_eq!(counter("nr_dirty 5\n", "oom_kill"), None);
+    }
 
     #[test]
     fn a_name_with_brackets_and_spaces_does_not_shift_the_fields() {

@@ -1,6 +1,9 @@
 //! What holds the sheets of an instrument back at the moment of a decision.
 
+use std::time::Duration;
+
 use super::breaker::Breakers;
+use super::earlier;
 use super::rate::RateLimits;
 use super::ready::Group;
 use super::reason::Hold;
@@ -14,7 +17,36 @@ pub(super) enum Way {
     /// On its instrument.
     Direct,
     /// On a later one of its chain.
-    FallBack,
+    FallBack(Unusable),
+}
+
+/// Why sheets leave their instrument before they are started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unusable {
+    /// Its breaker is open.
+    Broken,
+    /// It has asked to wait for longer than the score wants to.
+    Limited,
+}
+
+impl Unusable {
+    /// The word of the history of fallbacks.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Broken => "unavailable",
+            Self::Limited => "rate_limit",
+        }
+    }
+}
+
+/// What a job minds.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Manners {
+    /// Breakers count.
+    pub(super) obeys: bool,
+    /// A rate limit that ends later than this is not waited for, when there is another instrument.
+    pub(super) patience: Duration,
 }
 
 /// What holds instruments back at one moment; each is asked once per decision.
@@ -30,6 +62,8 @@ pub(super) struct Gates<'a> {
 #[derive(Debug, Clone, Copy)]
 struct Verdict {
     breaker: Option<Hold>,
+    /// It has asked to wait until then; not set while the limit is only probed.
+    limited: Option<Mono>,
     rest: Option<Hold>,
 }
 
@@ -41,19 +75,30 @@ impl<'a> Gates<'a> {
         Self { now, slots, rates, breakers, known: Vec::new() }
     }
 
-    /// `obeys`: breakers count.
-    pub(super) fn way(&mut self, group: &Group, obeys: bool) -> Result<Way, Hold> {
+    /// How the sheets of a group can be started; otherwise when to look again at the latest.
+    pub(super) fn way(&mut self, group: &Group, manners: Manners) -> Result<Way, Option<Mono>> {
+        let Manners { obeys, patience } = manners;
         let verdict = self.verdict(&group.instrument);
         let Some(hold) = verdict.rest.or(verdict.breaker.filter(|_| obeys)) else { return Ok(Way::Direct) };
-        if obeys && matches!(verdict.breaker, Some(Hold::Open(_))) {
-            // The first of the chain that is not open takes over, as soon as it has room.
-            let usable =
-                group.fallbacks.iter().map(|next| self.verdict(next)).find(|next| next.breaker.is_none());
-            if usable.is_some_and(|next| next.rest.is_none()) {
-                return Ok(Way::FallBack);
+        let mut until = hold.until();
+        let why = if obeys && matches!(verdict.breaker, Some(Hold::Open(_))) {
+            Unusable::Broken
+        } else if verdict.limited.is_some_and(|end| end.since(self.now) >= patience) {
+            Unusable::Limited
+        } else {
+            return Err(until);
+        };
+        // The first of the chain that is neither broken nor limited takes over, as soon as it has room.
+        for next in &group.fallbacks {
+            let next = self.verdict(next);
+            let hold = next.breaker.filter(|_| obeys).or(next.limited.map(Hold::Limited));
+            match hold {
+                Some(hold) => until = earlier(until, hold.until()),
+                None if next.rest.is_none() => return Ok(Way::FallBack(why)),
+                None => break,
             }
         }
-        Err(hold)
+        Err(until)
     }
 
     fn verdict(&mut self, on: &InstrumentRef) -> Verdict {
@@ -63,6 +108,7 @@ impl<'a> Gates<'a> {
         let limited = self.rates.held_until(self.now, on).map(Hold::Limited);
         let verdict = Verdict {
             breaker: self.breakers.hold(self.now, on),
+            limited: self.rates.limited_until(self.now, on),
             rest: limited.or_else(|| self.slots.hold(on)),
         };
         if self.known.len() < VERDICTS {

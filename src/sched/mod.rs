@@ -27,16 +27,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::exec::{BreakerPolicy, Execution, Head, InstrumentRef, JobSpec};
+use crate::exec::{BreakerPolicy, Execution, Head, InstrumentRef, JobSpec, Mode};
 use crate::ids::{JobId, SheetNo};
 use crate::time::{Mono, Now, Wall};
 
-use gates::{Gates, Way};
+use gates::{Gates, Manners, Way};
 use order::Key;
 use ready::Group;
 use slots::Slots;
 
 pub use breaker::{BreakerRecord, BreakerState, Breakers, FIRST_DELAY, HISTORY, Transition};
+pub use gates::Unusable;
 pub use rate::{ActiveLimit, LimitEvent, LimitRecord, MAX_WAIT, RateLimits};
 pub use reason::{Held, Reason};
 pub use slots::{DEFAULT_PER_INSTRUMENT, Limits};
@@ -73,7 +74,7 @@ pub struct Candidate<'a> {
     pub count: u32,
     /// What it runs on.
     pub instrument: &'a InstrumentRef,
-    /// What it may run on instead, in order, when the breaker of its instrument is open.
+    /// What it may run on instead, in order, when its instrument cannot be used for a while.
     pub fallbacks: &'a [InstrumentRef],
     /// Longest chain of dependencies above it.
     pub depth: u32,
@@ -99,8 +100,14 @@ impl<'a> Candidate<'a> {
         Self {
             sheet: head.sheet,
             count: head.count,
-            instrument: exec.instrument(head.sheet),
-            fallbacks: orders.instruments.get(next..).unwrap_or(&[]),
+            instrument: exec.occupies(head.sheet),
+            fallbacks: match ledger.mode {
+                // Nothing runs, so nothing can take over.
+                Mode::Recover => &[],
+                Mode::Normal | Mode::Completion | Mode::Healing => {
+                    orders.instruments.get(next..).unwrap_or(&[])
+                }
+            },
             depth: exec.depth(head.sheet),
             retries: ledger.attempt_count,
         }
@@ -112,9 +119,9 @@ impl<'a> Candidate<'a> {
 pub enum Pick {
     /// Start this sheet, then ask again.
     Run(JobId, SheetNo),
-    /// The breaker of this sheet's instrument is open, and a later one of its chain can be used: let it
+    /// The instrument of this sheet cannot be used for a while, and a later one of its chain can: let it
     /// change to the next, then ask again.
-    FallBack(JobId, SheetNo),
+    FallBack(JobId, SheetNo, Unusable),
     /// Something may run, but not now: not before the moment, or, without one, not before something ends.
     Wait(Option<Mono>),
     /// No job has anything that may run.
@@ -132,6 +139,8 @@ pub struct Registration {
     pub breaker: Option<BreakerPolicy>,
     /// Every instrument that it may use: its policy counts for the breakers of these.
     pub instruments: BTreeSet<Arc<str>>,
+    /// A rate limit that ends later than this is not waited for, when there is another instrument.
+    pub patience: Duration,
 }
 
 impl Registration {
@@ -146,7 +155,8 @@ impl Registration {
             }
             last = Some(instrument);
         }
-        Self { priority, submitted, breaker: spec.breaker, instruments }
+        let patience = spec.rate_limit.fallback_min_wait;
+        Self { priority, submitted, breaker: spec.breaker, instruments, patience }
     }
 }
 
@@ -169,6 +179,7 @@ struct Entry {
     submitted: Wall,
     breaker: Option<BreakerPolicy>,
     instruments: BTreeSet<Arc<str>>,
+    patience: Duration,
     running: BTreeMap<SheetNo, InstrumentRef>,
     /// Number of its last start among all starts; 0 = never.
     served: u64,
@@ -210,6 +221,14 @@ impl Scheduler {
         self.slots.set_limits(limits);
     }
 
+    /// How many sheets may run at once on the models of an instrument, as its profile says. What runs
+    /// above that goes on.
+    pub fn set_models(&mut self, instrument: &str, models: Vec<(Arc<str>, u32)>) {
+        if self.slots.set_models(instrument, models) {
+            self.version += 1;
+        }
+    }
+
     /// The limits in force.
     #[must_use]
     pub fn limits(&self) -> &Limits {
@@ -219,14 +238,23 @@ impl Scheduler {
     /// A job takes part. Registering again keeps what runs of it and how it was served.
     pub fn register(&mut self, job: JobId, with: Registration) {
         self.version += 1;
-        let Registration { priority, submitted, breaker, instruments } = with;
+        let Registration { priority, submitted, breaker, instruments, patience } = with;
         let before = self.jobs.remove(&job);
         let (running, served, waiting) = match before {
             Some(entry) => (entry.running, entry.served, entry.waiting),
             None => (BTreeMap::new(), 0, None),
         };
-        let entry =
-            Entry { priority, submitted, breaker, instruments, running, served, waiting, ready: None };
+        let entry = Entry {
+            priority,
+            submitted,
+            breaker,
+            instruments,
+            patience,
+            running,
+            served,
+            waiting,
+            ready: None,
+        };
         self.jobs.insert(job, entry);
     }
 
@@ -361,13 +389,13 @@ impl Scheduler {
         let share = order::fair_share(self.slots.limits().max_sheets, self.jobs.len());
         let cap = order::hard_cap(share);
         let mut gates = Gates::new(now.mono, &self.slots, &self.rates, &self.breakers);
-        let mut best: Option<(Key, &JobId, SheetNo, bool)> = None;
+        let mut best: Option<(Key, &JobId, SheetNo, Way)> = None;
         let mut until = held.as_ref().and_then(|held| held.until);
         let mut waits = false;
         for (id, entry) in &mut self.jobs {
             let ready = entry.ready.take().unwrap_or_else(|| ready::look(candidates, id));
             let shut = held.is_some() || entry.running.len() >= cap;
-            let obeys = entry.breaker.is_some();
+            let manners = Manners { obeys: entry.breaker.is_some(), patience: entry.patience };
             if ready.is_empty() {
                 entry.waiting = None;
             } else {
@@ -375,10 +403,10 @@ impl Scheduler {
                 entry.waiting.get_or_insert(now.mono);
             }
             for group in ready.iter().filter(|_| !shut) {
-                let way = match gates.way(group, obeys) {
+                let way = match gates.way(group, manners) {
                     Ok(way) => way,
-                    Err(hold) => {
-                        until = earlier(until, hold.until());
+                    Err(due) => {
+                        until = earlier(until, due);
                         continue;
                     }
                 };
@@ -390,14 +418,14 @@ impl Scheduler {
                     Ordering::Greater => false,
                 });
                 if wins {
-                    best = Some((key, id, group.sheet, way == Way::FallBack));
+                    best = Some((key, id, group.sheet, way));
                 }
             }
             entry.ready = Some(ready);
         }
         match best {
-            Some((_, job, sheet, false)) => Pick::Run(job.clone(), sheet),
-            Some((_, job, sheet, true)) => Pick::FallBack(job.clone(), sheet),
+            Some((_, job, sheet, Way::Direct)) => Pick::Run(job.clone(), sheet),
+            Some((_, job, sheet, Way::FallBack(why))) => Pick::FallBack(job.clone(), sheet, why),
             None if waits => Pick::Wait(until),
             None => Pick::Nothing,
         }

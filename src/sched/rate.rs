@@ -261,6 +261,15 @@ impl RateLimits {
             .max()
     }
 
+    /// Until when the instrument itself has asked to wait; `None` when it has not, or one sheet only
+    /// tries whether it still wants that.
+    pub(super) fn limited_until(&self, now: Mono, on: &InstrumentRef) -> Option<Mono> {
+        if self.limits.is_empty() {
+            return None;
+        }
+        self.concerned(on).map(|limit| limit.until.mono).filter(|until| *until > now).max()
+    }
+
     /// The first sheet after a limit has run out is its probe.
     pub(super) fn probe_started(&mut self, now: Now, on: &InstrumentRef, job: &JobId, sheet: SheetNo) {
         for scope in scopes(on) {

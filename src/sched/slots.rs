@@ -14,29 +14,27 @@ pub const DEFAULT_PER_INSTRUMENT: u32 = 4;
 pub struct Limits {
     /// Sheets at once over all jobs (default 10).
     pub max_sheets: u32,
-    /// Sheets at once on an instrument that is not named below.
+    /// Sheets at once on an instrument that is not named below, unless one of its models allows more.
     pub per_instrument: u32,
     /// Sheets at once on an instrument, all its models together.
     pub instruments: BTreeMap<String, u32>,
-    /// Sheets at once on one model of an instrument.
-    pub models: BTreeMap<(String, String), u32>,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            max_sheets: 10,
-            per_instrument: DEFAULT_PER_INSTRUMENT,
-            instruments: BTreeMap::new(),
-            models: BTreeMap::new(),
-        }
+        Self { max_sheets: 10, per_instrument: DEFAULT_PER_INSTRUMENT, instruments: BTreeMap::new() }
     }
 }
+
+/// Models, each with how many sheets it may run at once.
+pub(super) type Models = Vec<(Arc<str>, u32)>;
 
 /// What is used of the limits. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(super) struct Slots {
     limits: Arc<Limits>,
+    /// Sheets at once on models, by instrument, as profiles say.
+    models: Arc<HashMap<Arc<str>, Models>>,
     active: u32,
     used: HashMap<Arc<str>, Used>,
 }
@@ -50,11 +48,21 @@ struct Used {
 
 impl Slots {
     pub(super) fn new(limits: Limits) -> Self {
-        Self { limits: Arc::new(limits), active: 0, used: HashMap::new() }
+        Self { limits: Arc::new(limits), models: Arc::default(), active: 0, used: HashMap::new() }
     }
 
     pub(super) fn set_limits(&mut self, limits: Limits) {
         self.limits = Arc::new(limits);
+    }
+
+    /// What the profile of an instrument says of its models. Says whether that is new.
+    pub(super) fn set_models(&mut self, instrument: &str, models: Models) -> bool {
+        let known = self.models.get(instrument);
+        if known.map_or(models.is_empty(), |known| *known == models) {
+            return false;
+        }
+        Arc::make_mut(&mut self.models).insert(instrument.into(), models);
+        true
     }
 
     pub(super) fn limits(&self) -> &Limits {
@@ -71,7 +79,10 @@ impl Slots {
 
     /// Sheets that run on an instrument, and how many may.
     pub(super) fn usage(&self, instrument: &str) -> (u32, u32) {
-        let most = self.limits.instruments.get(instrument).copied().unwrap_or(self.limits.per_instrument);
+        let widest =
+            || self.models.get(instrument).and_then(|models| models.iter().map(|(_, most)| *most).max());
+        let usual = || self.limits.per_instrument.max(widest().unwrap_or(0));
+        let most = self.limits.instruments.get(instrument).copied().unwrap_or_else(usual);
         (self.used.get(instrument).map_or(0, |used| used.active), most)
     }
 
@@ -82,12 +93,11 @@ impl Slots {
         if active >= most {
             return Some(Hold::Instrument);
         }
-        let model = instrument.model.as_ref().filter(|_| !self.limits.models.is_empty())?;
-        let key = (name.as_ref().to_owned(), model.as_ref().to_owned());
-        let most = *self.limits.models.get(&key)?;
+        let model = instrument.model.as_ref()?;
+        let (_, most) = self.models.get(name)?.iter().find(|(name, _)| name == model)?;
         let used = self.used.get(name);
         let running = used.and_then(|used| used.models.iter().find(|(name, _)| name == model));
-        (running.map_or(0, |&(_, count)| count) >= most).then_some(Hold::Model)
+        (running.map_or(0, |&(_, count)| count) >= *most).then_some(Hold::Model)
     }
 
     pub(super) fn take(&mut self, instrument: &InstrumentRef) {

@@ -80,7 +80,13 @@ fn drain(scheduler: &mut Scheduler, offers: &mut Offers, now: Now) -> (String, P
 
 /// A job without a breaker.
 fn plain(priority: u8, submitted: Wall) -> Registration {
-    Registration { priority, submitted, breaker: None, instruments: BTreeSet::new() }
+    Registration {
+        priority,
+        submitted,
+        breaker: None,
+        instruments: BTreeSet::new(),
+        patience: Duration::from_secs(30),
+    }
 }
 
 /// Why a job got nothing, without pressure.
@@ -157,8 +163,8 @@ fn a_full_instrument_blocks_only_its_own_sheets() {
 fn models_count_for_their_instrument_too() {
     let mut bounds = limits(10);
     bounds.instruments.insert("x".to_owned(), 3);
-    bounds.models.insert(("x".to_owned(), "big".to_owned()), 1);
     let (mut scheduler, mut offers) = world(bounds, &[("a", 2, "x/big"), ("b", 5, "x/small")]);
+    scheduler.set_models("x", vec![("big".into(), 1)]);
     assert_eq!(drain(&mut scheduler, &mut offers, now(0)).0, "a1 b1 b2");
     assert!(why(&scheduler, "a").starts_with("instrument_concurrency:x "));
     scheduler.ended(now(0), &id("b"), SheetNo(1));
@@ -166,6 +172,19 @@ fn models_count_for_their_instrument_too() {
     scheduler.ended(now(0), &id("b"), SheetNo(2));
     scheduler.ended(now(0), &id("b"), SheetNo(2));
     assert_eq!(scheduler.stats().active, 2);
+}
+
+#[test]
+fn a_model_that_allows_more_than_is_usual_gets_it_unless_the_operator_says_otherwise() {
+    let (mut scheduler, mut offers) = world(limits(20), &[("a", 9, "x/fast"), ("b", 9, "y/fast")]);
+    scheduler.set_models("x", vec![("fast".into(), 6), ("slow".into(), 1)]);
+    let mut bounds = limits(20);
+    bounds.instruments.insert("y".to_owned(), 2);
+    scheduler.set_limits(bounds);
+    scheduler.set_models("y", vec![("fast".into(), 6)]);
+    let started = drain(&mut scheduler, &mut offers, now(0)).0;
+    let of = |job: &str| started.split(' ').filter(|name| name.starts_with(job)).count();
+    assert_eq!((of("a"), of("b")), (6, 2));
 }
 
 #[test]

@@ -138,18 +138,29 @@ impl Hook {
         let fresh = f.boolean("fresh", false);
         let pause_before_chain = f.boolean("pause_before_chain", false);
         let inherit_learning = f.boolean("inherit_learning", true);
-        f.finish();
-        let missing = |kind: &str, field: &str| {
-            at.error(format!("Hook type '{kind}' requires '{field}' field"));
-            None
+        let (word, field, value) = match kind {
+            Some(HookKind::Job) => ("run_job", "job_path", &path),
+            Some(HookKind::Command) => ("run_command", "command", &command),
+            Some(HookKind::Script) => ("run_script", "command", &command),
+            None => ("", "", &None),
         };
+        // A value of the wrong type has been reported already.
+        let absent = value.is_none() && f.peek(field).is_none_or(|at| at.is_null());
+        if kind.is_some() && (absent || value.as_deref().is_some_and(|text| text.trim().is_empty())) {
+            f.error_about(&[field], format!("Hook type '{word}' requires '{field}' field"));
+        }
+        f.finish();
         let action = match kind? {
-            HookKind::Job => {
-                let path = path.or_else(|| missing("run_job", "job_path"))?;
-                HookAction::Job { path, workspace, detached, fresh, pause_before_chain, inherit_learning }
-            }
-            HookKind::Command => HookAction::Command(command.or_else(|| missing("run_command", "command"))?),
-            HookKind::Script => HookAction::Script(command.or_else(|| missing("run_script", "command"))?),
+            HookKind::Job => HookAction::Job {
+                path: path?,
+                workspace,
+                detached,
+                fresh,
+                pause_before_chain,
+                inherit_learning,
+            },
+            HookKind::Command => HookAction::Command(command?),
+            HookKind::Script => HookAction::Script(command?),
         };
         Some(Self { action, working_directory, description, abort_on_failure, timeout_seconds })
     }

@@ -50,7 +50,15 @@ impl Retry {
         };
         let (base, max) = (retry.base_delay_seconds, retry.max_delay_seconds);
         if base > max {
-            f.at.error(format!("base_delay_seconds ({base}) must not exceed max_delay_seconds ({max})"));
+            // The one that would be wrong by itself.
+            let mut keys = ["base_delay_seconds", "max_delay_seconds"];
+            if max < 10.0 {
+                keys.reverse();
+            }
+            f.error_about(
+                &keys,
+                format!("base_delay_seconds ({base}) must not exceed max_delay_seconds ({max})"),
+            );
         }
         retry
     }
@@ -112,6 +120,10 @@ impl RateLimit {
             let mut index = 0;
             list.list(|at| {
                 let text = at.text()?;
+                if text.is_empty() {
+                    // It is found in everything: each failure would be waited out as a rate limit.
+                    at.error("String should have at least 1 character");
+                }
                 if let Err(why) = pattern::compile_caseless(text) {
                     let message = format!("detection_patterns[{index}] is not valid regex: '{text}' - {why}");
                     at.report(Issue::error("V007", &at.path, message).hint(pattern::advice(text)));
@@ -208,7 +220,8 @@ impl CostLimits {
         let some_limit = keys.iter().any(|key| f.peek(key).is_some_and(|at| !at.is_null()));
         limits.enabled = enabled.unwrap_or(some_limit);
         if limits.enabled && !some_limit {
-            f.at.error(
+            f.error_about(
+                &["enabled"],
                 "CostLimitConfig has enabled=True but no limits set. \
                  Set max_cost_per_sheet and/or max_cost_per_job, or disable cost limits.",
             );
@@ -264,9 +277,15 @@ impl StaleDetection {
         };
         let (check, idle) = (stale.check_interval_seconds, stale.idle_timeout_seconds);
         if check >= idle {
-            f.at.error(format!(
-                "check_interval_seconds ({check}) must be less than idle_timeout_seconds ({idle})"
-            ));
+            // The one that would be wrong by itself.
+            let mut keys = ["check_interval_seconds", "idle_timeout_seconds"];
+            if idle <= 30.0 {
+                keys.reverse();
+            }
+            f.error_about(
+                &keys,
+                format!("check_interval_seconds ({check}) must be less than idle_timeout_seconds ({idle})"),
+            );
         }
         stale
     }

@@ -6,31 +6,34 @@
 
 use std::sync::OnceLock;
 
-use regex::Regex;
+use regex::bytes::Regex;
 
-/// Name of a pattern as it is told, and what it matches.
-const PATTERNS: [(&str, &str); 6] = [
-    ("rm -r... /", r#"(?m)\brm\s+(?:-\S+\s+)+(?:\S+\s+)*["']?/+(?:[.*]{0,2}["']?)(?:\s|$|[;&|)])"#),
-    ("mkfs.", r"(?m)(?:^|[\s;&|(/])mkfs(?:\.\w+)?\s"),
-    ("dd if=/of=", r"(?m)(?:^|[\s;&|(/])dd\s+(?:\S+\s+)*(?:if|of)="),
-    (":(){ :|:& };:", r"(\w+|:)\s*\(\s*\)\s*\{[^}]*\|[^}]*&[^}]*\}\s*;"),
-    ("> /dev/sd", r">\s*/dev/(?:sd|hd|vd|xvd|nvme|mmcblk|disk)"),
+/// A pattern: its name as it is told, a word without which nothing matches, and what it matches, in bytes.
+const PATTERNS: [(&str, &str, &str); 6] = [
+    ("rm -r... /", "rm", r#"(?m-u)\brm\s+(?:-\S+\s+)+(?:\S+\s+)*["']?/+(?:[.*]{0,2}["']?)(?:\s|$|[;&|)])"#),
+    ("mkfs.", "mkfs", r"(?m-u)(?:^|[\s;&|(/])mkfs(?:\.\w+)?\s"),
+    ("dd if=/of=", "dd", r"(?m-u)(?:^|[\s;&|(/])dd\s+(?:\S+\s+)*(?:if|of)="),
+    (":(){ :|:& };:", "{", r"(?-u)(\w+|:)\s*\(\s*\)\s*\{[^}]*\|[^}]*&[^}]*\}\s*;"),
+    ("> /dev/sd", "/dev/", r"(?-u)>\s*/dev/(?:sd|hd|vd|xvd|nvme|mmcblk|disk)"),
     (
         "chmod -R NNN /",
-        r#"(?m)\bchmod\s+(?:-\S+\s+)*-(?:R|-recursive|[a-zA-Z]*R)\S*\s+\S+\s+["']?/+\*?["']?(?:\s|$|[;&|)])"#,
+        "chmod",
+        r#"(?m-u)\bchmod\s+(?:-\S+\s+)*-(?:R|-recursive|[a-zA-Z]*R)\S*\s+\S+\s+["']?/+\*?["']?(?:\s|$|[;&|)])"#,
     ),
 ];
 
 /// The name of the pattern that a command matches; `None` for a command that may run.
 #[must_use]
 pub fn pattern(command: &str) -> Option<&'static str> {
-    static COMPILED: OnceLock<Vec<Regex>> = OnceLock::new();
-    let compiled = COMPILED.get_or_init(|| {
-        let one = |(_, text): &(&str, &str)| Regex::new(text).expect("each pattern is tested");
-        PATTERNS.iter().map(one).collect()
+    static COMPILED: [OnceLock<Regex>; PATTERNS.len()] = [const { OnceLock::new() }; PATTERNS.len()];
+    let found = PATTERNS.iter().zip(&COMPILED).find(|((_, word, text), compiled)| {
+        // Most commands hold none of the words, and compiling costs more than everything else here.
+        command.contains(word)
+            && compiled
+                .get_or_init(|| Regex::new(text).expect("each pattern is tested"))
+                .is_match(command.as_bytes())
     });
-    let found = compiled.iter().position(|pattern| pattern.is_match(command))?;
-    Some(PATTERNS[found].0)
+    found.map(|((name, ..), _)| *name)
 }
 
 #[cfg(test)]

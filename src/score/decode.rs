@@ -10,8 +10,11 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 
+use super::document::find_word;
+use super::hints;
 use super::issue::Issue;
 use super::value::{Key, Map};
+use super::words;
 use super::yaml::{Entry, Kind, Node, Span};
 
 pub(crate) use super::fields::Fields;
@@ -30,6 +33,8 @@ pub(crate) struct Cx {
     errors: RefCell<Vec<Issue>>,
     remarks: RefCell<Vec<Issue>>,
     dropped: Cell<usize>,
+    /// Levels and the keys that they lack because they are misspelt there.
+    misspelt: RefCell<Vec<(String, String)>>,
     pub(super) typos: Typos,
     /// `score field`, `setting`, ...: what a key of this document is called.
     pub(super) noun: &'static str,
@@ -43,6 +48,7 @@ impl Cx {
             errors: RefCell::default(),
             remarks: RefCell::default(),
             dropped: Cell::new(0),
+            misspelt: RefCell::default(),
             typos,
             noun,
             #[cfg(test)]
@@ -60,6 +66,12 @@ impl Cx {
         }
     }
 
+    /// A level has no such key because it is written otherwise, which is an error by itself: that the key is missing
+    /// is not told too.
+    pub(super) fn misspelt(&self, level: &str, key: &str) {
+        self.misspelt.borrow_mut().push((level.to_owned(), key.to_owned()));
+    }
+
     /// No further error would be kept.
     pub(super) fn full_of_errors(&self) -> bool {
         self.errors.borrow().len() >= MAX_ISSUES
@@ -74,6 +86,8 @@ impl Cx {
     pub(crate) fn into_issues(self) -> Vec<Issue> {
         let mut issues = self.errors.into_inner();
         issues.append(&mut self.remarks.into_inner());
+        let misspelt = self.misspelt.into_inner();
+        issues.retain(|issue| !misspelt.iter().any(|(level, key)| lacks(issue, level, key)));
         issues.sort_by_key(|issue| (issue.line.unwrap_or(u32::MAX), issue.column.unwrap_or(u32::MAX)));
         if self.dropped.get() > 0 {
             issues.push(Issue::warning(
@@ -90,6 +104,18 @@ impl Cx {
     pub(crate) fn known_keys(&self) -> std::collections::BTreeSet<String> {
         self.known.borrow().clone()
     }
+}
+
+/// Whether an issue only says that a level lacks a key.
+fn lacks(issue: &Issue, level: &str, key: &str) -> bool {
+    if issue.code != "schema" {
+        return false;
+    }
+    if issue.path == level {
+        return find_word(&issue.message, key).is_some();
+    }
+    let below = issue.path.strip_prefix(level).map(|rest| rest.strip_prefix('.').unwrap_or(rest));
+    issue.message == "Field required" && below == Some(key)
 }
 
 /// A node, its path, and where to report.
@@ -156,6 +182,17 @@ impl<'a> At<'a> {
         matches!(self.node.kind, Kind::Null)
     }
 
+    /// Nothing, or a list, a mapping or a text with nothing in it.
+    pub(crate) fn is_empty(&self) -> bool {
+        match &self.node.kind {
+            Kind::Null => true,
+            Kind::Seq(items) => items.is_empty(),
+            Kind::Map(entries) => entries.is_empty(),
+            Kind::Str(text) => text.is_empty(),
+            Kind::Bool(_) | Kind::Int(_) | Kind::Float(_) => false,
+        }
+    }
+
     /// Reports an error here.
     pub(crate) fn error(&self, message: impl Into<String>) {
         self.cx.push(Issue::error("schema", &self.path, message).at(self.place()));
@@ -184,10 +221,12 @@ impl<'a> At<'a> {
     /// There is a key and nothing after it: often the lines below are not indented.
     fn nothing<T>(&self, message: &str) -> Option<T> {
         let key = self.path.rsplit('.').next().unwrap_or_default();
-        self.error_hint(
-            message,
-            format!("nothing stands after `{key}:`; write a value there, or remove the key"),
-        );
+        let hint = if hints::is_item(&self.path) {
+            "this item of the list is empty; write a value there, or remove it".to_owned()
+        } else {
+            format!("nothing stands after `{key}:`; write a value there, or remove the key")
+        };
+        self.error_hint(message, hint);
         None
     }
 
@@ -331,32 +370,35 @@ impl<'a> At<'a> {
     }
 
     /// One word of a list.
-    pub(crate) fn one_of<T: Copy>(&self, words: &[(&str, T)]) -> Option<T> {
+    pub(crate) fn one_of<T: Copy>(&self, choices: &[(&str, T)]) -> Option<T> {
         let written = match &self.node.kind {
             Kind::Str(text) => text.as_str(),
             _ => "",
         };
-        if let Some((_, value)) = words.iter().find(|(word, _)| *word == written) {
+        if let Some((_, value)) = choices.iter().find(|(word, _)| *word == written) {
             return Some(*value);
         }
-        let names: Vec<String> = words.iter().map(|(word, _)| format!("'{word}'")).collect();
+        let names: Vec<String> = choices.iter().map(|(word, _)| format!("'{word}'")).collect();
         let list = match names.split_last() {
             Some((last, [])) => last.clone(),
             Some((last, first)) => format!("{} or {last}", first.join(", ")),
             None => String::new(),
         };
         let message = format!("Input should be {list}");
-        let same = words.iter().map(|(word, _)| *word).find(|word| word.eq_ignore_ascii_case(written));
-        match same.or_else(|| nearest(written, words.iter().map(|(word, _)| *word))) {
-            Some(near) => self.error_hint(message, format!("did you mean '{near}'?")),
-            None => self.error(message),
+        let all: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
+        match (&self.node.kind, words::of(written, &all)) {
+            (Kind::Seq(_) | Kind::Map(_), _) => {
+                self.error_hint(message, "write one of these words by itself")
+            }
+            (_, Some(near)) => self.error_hint(message, format!("did you mean '{near}'?")),
+            (_, None) => self.error(message),
         }
         None
     }
 
     /// A list; items that are wrong are reported and left out.
     pub(crate) fn list<T>(&self, mut item: impl FnMut(&At<'a>) -> Option<T>) -> Option<Vec<T>> {
-        let Kind::Seq(nodes) = &self.node.kind else { return self.fail("Input should be a valid list") };
+        let Kind::Seq(nodes) = &self.node.kind else { return self.no_list() };
         Some(
             nodes
                 .iter()
@@ -364,6 +406,25 @@ impl<'a> At<'a> {
                 .filter_map(|(index, node)| item(&self.child(index, node, node.span)))
                 .collect(),
         )
+    }
+
+    /// A single value where a list is expected: it usually only lacks its brackets.
+    fn no_list<T>(&self) -> Option<T> {
+        const MESSAGE: &str = "Input should be a valid list";
+        let plain = |text: &str| {
+            let part = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | '/');
+            !text.is_empty() && text.starts_with(char::is_alphanumeric) && text.chars().all(part)
+        };
+        let written = match &self.node.kind {
+            Kind::Int(number) => number.to_string(),
+            Kind::Str(text) if plain(text) => text.clone(),
+            _ => return self.fail(MESSAGE),
+        };
+        match hints::single(&self.path, &written) {
+            Some(hint) => self.error_hint(MESSAGE, hint),
+            None => self.error(MESSAGE),
+        }
+        None
     }
 
     /// A list of texts.
@@ -410,7 +471,7 @@ impl<'a> At<'a> {
         &self,
         mut item: impl FnMut(i64, &At<'a>) -> Option<T>,
     ) -> Option<Vec<(i64, T)>> {
-        let mut seen = std::collections::HashSet::new();
+        let mut seen = std::collections::HashMap::new();
         let mut all = Vec::new();
         for entry in self.entries()? {
             let at = self.child(&entry.key, &entry.value, entry.key_span);
@@ -426,8 +487,12 @@ impl<'a> At<'a> {
                 );
                 continue;
             };
-            if !seen.insert(number) {
-                at.error(format!("duplicate key '{number}' (line {})", entry.key_span.line));
+            let line = entry.key_span.line;
+            if let Some(first) = seen.insert(number, line) {
+                at.error_hint(
+                    format!("duplicate key '{number}' (line {line})"),
+                    format!("keep one of the two; the first is on line {first}"),
+                );
             } else if let Some(value) = item(number, &at) {
                 all.push((number, value));
             }

@@ -53,7 +53,7 @@ impl Logging {
             include_context: f.boolean("include_context", true),
         };
         if logging.format == "both" && f.peek("file_path").is_none_or(|at| at.is_null()) {
-            f.at.error("file_path is required when format='both'");
+            f.error_about(&["file_path", "format"], "file_path is required when format='both'");
         }
         logging
     }
@@ -126,8 +126,9 @@ impl Grounding {
             escalate_on_failure: f.boolean("escalate_on_failure", true),
             timeout_seconds: f.seconds("timeout_seconds", ABOVE_ZERO, 30.0),
         };
-        if grounding.enabled && grounding.hooks.is_empty() {
-            f.at.error(
+        if grounding.enabled && grounding.hooks.is_empty() && f.peek("hooks").is_none_or(|at| at.is_empty()) {
+            f.error_about(
+                &["hooks", "enabled"],
                 "GroundingConfig has enabled=True but no hooks configured. Add hooks, or disable grounding.",
             );
         }
@@ -195,8 +196,10 @@ impl Checkpoints {
             enabled: f.boolean("enabled", false),
             triggers: f.list("triggers", |at| at.section(Trigger::decode)),
         };
-        if checkpoints.enabled && checkpoints.triggers.is_empty() {
-            f.at.error(
+        let none = f.peek("triggers").is_none_or(|at| at.is_empty());
+        if checkpoints.enabled && checkpoints.triggers.is_empty() && none {
+            f.error_about(
+                &["triggers", "enabled"],
                 "CheckpointConfig has enabled=True but no triggers configured. \
                  Add triggers, or disable checkpoints.",
             );
@@ -218,15 +221,15 @@ impl Trigger {
             requires_confirmation: f.boolean("requires_confirmation", true),
             message: f.text("message", ""),
         };
-        let empty = trigger.sheet_nums.is_empty()
-            && trigger.prompt_contains.is_empty()
-            && trigger.min_retry_count.is_none();
-        if empty {
-            f.at.error(format!(
+        // A value of the wrong type has been reported already.
+        let keys = ["sheet_nums", "prompt_contains", "min_retry_count"];
+        if keys.iter().all(|key| f.peek(key).is_none_or(|at| at.is_empty())) {
+            let message = format!(
                 "CheckpointTrigger '{}' must have at least one non-empty condition \
                  (sheet_nums, prompt_contains, or min_retry_count)",
                 trigger.name
-            ));
+            );
+            f.error_about(&keys, message);
         }
         trigger
     }
@@ -267,7 +270,10 @@ impl AiReview {
         };
         let (min, target) = (review.min_score, review.target_score);
         if min > target {
-            f.at.error(format!("min_score ({min}) must be <= target_score ({target})"));
+            // The one that would be wrong by itself.
+            let keys =
+                if target < 60 { ["target_score", "min_score"] } else { ["min_score", "target_score"] };
+            f.error_about(&keys, format!("min_score ({min}) must be <= target_score ({target})"));
         }
         review
     }

@@ -2,10 +2,14 @@
 
 use std::ops::RangeInclusive;
 
-use super::decode::{At, Bound, nearest};
+use super::decode::{At, Bound};
 use super::issue::Issue;
 use super::value::Key;
+use super::words;
 use super::yaml::{Entry, Kind, Span};
+
+/// What a key of a score is called: scores are the documents whose other levels are known.
+pub(super) const SCORE_FIELD: &str = "score field";
 
 /// The keys of one mapping.
 pub(crate) struct Fields<'a> {
@@ -163,6 +167,13 @@ impl<'a> Fields<'a> {
         self.nullable(key).and_then(|at| at.section(decode))
     }
 
+    /// Reports an error of the level that is about some of its keys, at the first one of them that is written.
+    pub(crate) fn error_about(&self, keys: &[&str], message: impl Into<String>) {
+        let written = keys.iter().find_map(|key| self.peek(key)).and_then(|at| at.place());
+        let issue = Issue::error("schema", &self.at.path, message);
+        self.at.cx.push(issue.at(written.or_else(|| self.at.place())));
+    }
+
     /// Reports keys that nobody asked for.
     pub(crate) fn finish(self) {
         self.report_unknown(|_| false, |_| None);
@@ -183,6 +194,7 @@ impl<'a> Fields<'a> {
                 at.error("Extra inputs are not permitted");
                 continue;
             }
+            self.explain(&key);
             let mut hint = self.hint(&key);
             if let Some(example) = example(&key) {
                 hint = format!("{hint}\n{example}");
@@ -207,13 +219,35 @@ impl<'a> Fields<'a> {
             .map(|entry| (entry.key.to_string(), entry.key_span))
     }
 
+    /// What is wrong about an unknown key is why another one is missing.
+    fn explain(&self, key: &str) {
+        let here = self.at.path.as_str();
+        if let Some(right) = self.meant(key).filter(|right| self.peek(right).is_none()) {
+            self.at.cx.misspelt(here, right);
+            return;
+        }
+        if self.at.cx.noun != SCORE_FIELD {
+            return;
+        }
+        for path in crate::schema::paths_of_score(key) {
+            let (level, key) = path.rsplit_once('.').unwrap_or(("", path));
+            if level != here {
+                self.at.cx.misspelt(level, key);
+            }
+        }
+    }
+
+    /// The key that is probably meant by an unknown one, which may be one of another level.
+    fn meant(&self, key: &str) -> Option<&str> {
+        let typo = || self.at.cx.typos.iter().find(|(wrong, _)| *wrong == key).map(|(_, right)| *right);
+        let here = || words::meant(key, &self.asked);
+        if self.at.path.is_empty() { typo().or_else(here) } else { here().or_else(typo) }
+    }
+
     /// What an unknown key is probably meant to be.
     fn hint(&self, key: &str) -> String {
         let cx = self.at.cx;
-        let typo = || cx.typos.iter().find(|(wrong, _)| *wrong == key).map(|(_, right)| *right);
-        let near = || nearest(key, self.asked.iter().copied());
-        let meant = if self.at.path.is_empty() { typo().or_else(near) } else { near().or_else(typo) };
-        if let Some(right) = meant {
+        if let Some(right) = self.meant(key) {
             return format!("Unknown field '{key}' - did you mean '{right}'?");
         }
         if let Some(item) = key.strip_prefix('-') {
@@ -221,7 +255,7 @@ impl<'a> Fields<'a> {
                 "Unknown field '{key}' - an item of a list needs a space after its dash: '- {item}: ...'"
             );
         }
-        if let Some(place) = (cx.noun == "score field").then(|| elsewhere(key, &self.at.path)).flatten() {
+        if let Some(place) = (cx.noun == SCORE_FIELD).then(|| elsewhere(key, &self.at.path)).flatten() {
             return format!("Unknown field '{key}' - {place}");
         }
         let known = if !self.at.path.is_empty() && (1..=12).contains(&self.asked.len()) {
@@ -235,8 +269,29 @@ impl<'a> Fields<'a> {
 
 /// A key of a score that is known at another level: usually the indentation is wrong.
 fn elsewhere(key: &str, here: &str) -> Option<String> {
+    if here.is_empty() && key == "type" {
+        return Some("only a fleet has a type (`type: fleet`); remove it from a score".to_owned());
+    }
     let paths = crate::schema::paths_of_score(key);
     let depth = |path: &str| path.split('.').count();
+    // One level deeper is nearer than anywhere else.
+    let level = if here.is_empty() { String::new() } else { format!("{}.", general_level(here)) };
+    if let Some(path) = paths
+        .iter()
+        .find(|path| !here.is_empty() && path.strip_prefix(&level).is_some_and(|rest| depth(rest) == 2))
+    {
+        let section = path[level.len()..].split('.').next().unwrap_or_default();
+        return Some(format!("did you mean '{section}.{key}'? It is indented below '{section}:'"));
+    }
+    if paths.iter().any(|path| path.strip_prefix("instrument_config.") == Some(key)) {
+        let below = |section: &&'static str| {
+            crate::schema::paths_of_score(section).contains(&format!("{level}{section}").as_str())
+        };
+        let section = ["config", "instrument_config"].into_iter().find(below);
+        if let Some(section) = section.filter(|_| !here.is_empty()) {
+            return Some(format!("did you mean '{section}.{key}'? It is indented below '{section}:'"));
+        }
+    }
     let least = paths.iter().map(|path| depth(path)).min()?;
     let mut best = paths.into_iter().filter(|path| depth(path) == least);
     let path = best.next()?;
@@ -250,6 +305,13 @@ fn elsewhere(key: &str, here: &str) -> Option<String> {
     let all = std::iter::once(path).chain(more).collect::<Vec<_>>().join("' or '");
     let (section, _) = parent.split_once('.').unwrap_or((parent, ""));
     Some(format!("did you mean '{all}'? It is indented below '{section}:'"))
+}
+
+/// A path as the tables of keys write it, as far as that can be told: what is no key of a score is `*`.
+fn general_level(path: &str) -> String {
+    let known = |step: &str| !crate::schema::paths_of_score(step).is_empty();
+    let steps = path.split('.').map(|step| if known(step) { step } else { "*" });
+    steps.collect::<Vec<_>>().join(".")
 }
 
 /// A path with the numbers of lists and maps as `*`.

@@ -12,7 +12,7 @@ pub(crate) fn complete(issues: &mut [Issue]) {
 }
 
 /// Messages by what they contain, and the advice. `{}` stands for the key that is meant.
-const ADVICE: [(&str, &str); 47] = [
+const ADVICE: [(&str, &str); 49] = [
     ("unable to interpret input", "write `{}: true` or `{}: false`"),
     ("valid boolean", "write `{}: true` or `{}: false`"),
     ("fractional part", "write a whole number without a decimal point"),
@@ -29,9 +29,16 @@ const ADVICE: [(&str, &str); 47] = [
     ("a name must not", "write a name such as `my-score`"),
     ("requires 'path'", "add `path: \"{workspace}/file\"` to the rule"),
     ("requires 'pattern'", "add `pattern: text` to the rule"),
-    ("requires 'command'", "add `command: ...`"),
+    ("requires 'command'", "add `command: \"test -f done\"`, with the command that is meant"),
     ("requires 'job_path'", "add `job_path: other-score.yaml`"),
-    ("in config", "add the address below `config:`, or the name of a variable that holds it"),
+    (
+        "requires 'url'",
+        "add below `config:`: `url: https://...`, or `url_env` with the name of a variable that holds it",
+    ),
+    (
+        "requires 'webhook_url'",
+        "add below `config:`: `webhook_url: https://...`, or `webhook_url_env` with the name of a variable that holds it",
+    ),
     ("cannot depend on itself", "remove its own number from its list"),
     ("must be positive integer", "sheets and stages are numbered from 1"),
     ("must be a positive integer", "sheets and stages are numbered from 1"),
@@ -46,6 +53,7 @@ const ADVICE: [(&str, &str); 47] = [
     ("multiple instruments", "leave the sheet in one of the lists"),
     ("preserve_patterns must not", "remove the empty text"),
     ("must not be empty", "write a name, or remove the entry"),
+    ("the template is empty", "write the text of the prompt below `template: |`, indented"),
     ("default prompt is used", "add `template: |` with the text of the prompt"),
     ("share one worktree", "switch one of the two off"),
     ("no longer supported", "write `instrument: NAME` with one of `mozart instruments list`"),
@@ -99,10 +107,23 @@ fn advice(issue: &Issue) -> Option<String> {
     if message == "Field required" {
         return Some(required(&issue.path));
     }
+    if issue.code == "V212" {
+        let range = message.split_once("valid: ").and_then(|(_, rest)| rest.split(')').next());
+        let range = range.map_or(String::new(), |range| format!(" ({range})"));
+        return Some(format!("use numbers of stages{range}, or remove the entry"));
+    }
     if let Some(rest) = message.find("valid: 1-").map(|at| &message[at + "valid: ".len()..]) {
-        return Some(format!("use numbers {}, or raise total_items", rest.trim_end_matches(')')));
+        return Some(format!("use numbers {}, or raise total_items", rest.split(')').next().unwrap_or(rest)));
     }
     let key = key(&issue.path);
+    if let Some(name) = is_item(&issue.path).then(|| list_of(&issue.path)) {
+        if message.starts_with("Input should be a valid integer") {
+            return Some(format!("write whole numbers into the list, such as `{name}: [1, 2]`"));
+        }
+        if let Some(text) = range(message, "") {
+            return Some(text);
+        }
+    }
     if let Some(text) = range(message, key) {
         return Some(text);
     }
@@ -122,7 +143,10 @@ fn advice(issue: &Issue) -> Option<String> {
         None if message.contains("should match pattern") => {
             "begin with a letter; letters, digits, `-` and `_` follow"
         }
-        None if message.contains("but the score has") => "correct the number, or change total_items",
+        None if message.contains("but the score has") => {
+            let stages = message.rsplit("has ").next().unwrap_or_default().trim_end_matches(" stages");
+            return Some(format!("use movements 1-{stages}, or raise total_items"));
+        }
         None if message.contains("not valid regex") => {
             "test the pattern by itself; write `\\(` for a bracket that is meant"
         }
@@ -132,7 +156,6 @@ fn advice(issue: &Issue) -> Option<String> {
         None if message.starts_with("condition cannot be decided") => {
             "conditions know sheet_num, stage, instance, fan_count, total_sheets and the variables of the prompt"
         }
-        None if issue.code == "V212" => "use numbers of stages, or remove the entry",
         None if issue.code == "yaml" => "a score begins with `name: my-score`, `sheet:` and `prompt:`",
         None if issue.is_error() => "`mozart schema score --markdown` has every key with its type and range",
         None => return None,
@@ -156,21 +179,40 @@ fn key(path: &str) -> &str {
 }
 
 /// The last step of a path is the number of an item.
-fn is_item(path: &str) -> bool {
+pub(super) fn is_item(path: &str) -> bool {
     let last = path.rsplit('.').next().unwrap_or(path);
     last.parse::<u64>().is_ok() && key(path) != last
 }
 
-/// A number outside its range: which numbers are inside.
+/// The key of the list that a path of an item leads to.
+fn list_of(path: &str) -> &str {
+    path.rsplit('.').nth(1).unwrap_or(path)
+}
+
+/// A number outside its range: which numbers are inside. Without a key it is the item of a list.
 fn range(message: &str, key: &str) -> Option<String> {
     let after = |text: &str| message.split_once(text).map(|(_, number)| number.trim());
+    let example =
+        |number: &str| if key.is_empty() { String::new() } else { format!(", such as `{key}: {number}`") };
     if let Some(least) = after("greater than or equal to") {
-        return Some(format!("write {least} or more, such as `{key}: {least}`"));
+        return Some(format!("write {least} or more{}", example(least)));
     }
     if let Some(above) = after("should be greater than") {
         return Some(format!("write a number above {above}"));
     }
-    after("less than or equal to").map(|most| format!("write {most} or less, such as `{key}: {most}`"))
+    after("less than or equal to").map(|most| format!("write {most} or less{}", example(most)))
+}
+
+/// A single value where a list is expected: with brackets, unless the items are sections.
+pub(super) fn single(path: &str, written: &str) -> Option<String> {
+    if item(path).is_some() {
+        return None;
+    }
+    let key = if is_item(path) { list_of(path) } else { key(path) };
+    if path.starts_with("sheet.instrument_map.") && key.parse::<u32>().is_ok() {
+        return Some(format!("the instrument comes first, then its sheets: `{written}: [{key}]`"));
+    }
+    Some(format!("write a list: `{key}: [{written}]`"))
 }
 
 /// How an item of a list of sections begins.

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::decode::{At, Bound, Fields};
+use super::issue::Issue;
 use super::paths::resolve;
 
 /// Settings for calling an instrument. `None` = not set: the profile decides.
@@ -334,10 +335,11 @@ impl Backend {
             .filter(|key| f.peek(key).is_some())
             .collect();
         if !ignored.is_empty() {
-            f.at.warning(
-                "schema",
-                format!("for backend.type '{family}' these fields will be ignored: {}", ignored.join(", ")),
-            );
+            let message =
+                format!("for backend.type '{family}' these fields will be ignored: {}", ignored.join(", "));
+            let at = ignored.first().and_then(|key| f.peek(key));
+            let place = at.and_then(|at| at.place()).or_else(|| f.at.place());
+            f.at.cx.push(Issue::warning("schema", &f.at.path, message).at(place));
         }
 
         let mut config = InstrumentConfig::shared(f, dir);

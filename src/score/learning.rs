@@ -125,9 +125,17 @@ impl Learning {
         };
         let (min, high) = (learning.min_confidence_threshold, learning.high_confidence_threshold);
         if min >= high {
-            f.at.error(format!(
-                "min_confidence_threshold ({min}) must be less than high_confidence_threshold ({high})"
-            ));
+            // The one that would be wrong by itself.
+            let mut keys = ["min_confidence_threshold", "high_confidence_threshold"];
+            if high <= 0.3 {
+                keys.reverse();
+            }
+            f.error_about(
+                &keys,
+                format!(
+                    "min_confidence_threshold ({min}) must be less than high_confidence_threshold ({high})"
+                ),
+            );
         }
         learning
     }
@@ -144,10 +152,16 @@ impl ExplorationBudget {
             initial_budget: f.float("initial_budget", RATIO, 0.15),
         };
         if budget.floor > budget.initial_budget || budget.initial_budget > budget.ceiling {
-            f.at.error(format!(
+            let message = format!(
                 "floor ({}) <= initial_budget ({}) <= ceiling ({}) must hold",
                 budget.floor, budget.initial_budget, budget.ceiling
-            ));
+            );
+            let keys = if budget.initial_budget > budget.ceiling {
+                ["ceiling", "initial_budget", "floor"]
+            } else {
+                ["floor", "initial_budget", "ceiling"]
+            };
+            f.error_about(&keys, message);
         }
         budget
     }

@@ -31,6 +31,7 @@ mod sheet;
 mod syntax;
 mod top;
 pub mod value;
+mod words;
 pub(crate) mod yaml;
 
 #[cfg(test)]

@@ -218,27 +218,30 @@ fn channel(kind: Kind, at: &At<'_>, f: &mut Fields<'_>) -> Option<Channel> {
         }),
         Kind::Slack => {
             let url = address(f, "webhook_url", "webhook_url_env");
-            let slack = url.map(|url| Channel::Slack {
-                url,
-                channel: f.opt_text("channel"),
-                username: f.opt_text("username"),
-                icon_emoji: f.opt_text("icon_emoji"),
-                timeout: timeout(f, 10.0),
-            });
+            let channel = f.opt_text("channel");
+            let username = f.opt_text("username");
+            let icon_emoji = f.opt_text("icon_emoji");
+            let timeout = timeout(f, 10.0);
+            let slack = url.map(|url| Channel::Slack { url, channel, username, icon_emoji, timeout });
             slack.or_else(|| missing(kind, at))
         }
         Kind::Webhook => {
             let url = address(f, "url", "url_env");
             let headers =
                 f.present("headers").and_then(|at| at.named(|name, at| header(name, at))).unwrap_or_default();
+            let timeout = timeout(f, 30.0);
+            let max_retries = f.int("max_retries", 0..=10, 2);
+            let retry_delay = f.seconds("retry_delay", Bound::Within(0.0, 60.0), 1.0);
+            let include_metadata = f.boolean("include_metadata", true);
+            let secret_env = f.opt_filled("secret_env");
             let webhook = url.map(|url| Channel::Webhook {
                 url,
                 headers,
-                timeout: timeout(f, 30.0),
-                max_retries: f.int("max_retries", 0..=10, 2),
-                retry_delay: f.seconds("retry_delay", Bound::Within(0.0, 60.0), 1.0),
-                include_metadata: f.boolean("include_metadata", true),
-                secret_env: f.opt_filled("secret_env"),
+                timeout,
+                max_retries,
+                retry_delay,
+                include_metadata,
+                secret_env,
             });
             webhook.or_else(|| missing(kind, at))
         }

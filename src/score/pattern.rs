@@ -62,7 +62,13 @@ pub(super) fn advice(pattern: &str) -> &'static str {
     if why.contains("look-around") {
         "match the text itself and check the rest with a second rule, or use command_succeeds with grep -P"
     } else if why.contains("size limit") || why.contains("too large") {
-        "repeat less: `{1,20}` instead of `{1,1000}`, `\\S` instead of `\\w`; content_contains needs no pattern at all"
+        "repeat less: `{1,20}` instead of `{1,1000}`, `\\S` instead of `\\w`; a text letter by letter needs only content_contains"
+    } else if why.contains("repetition count range") || why.contains("class range") {
+        "the first of the two must not be greater than the second: `{1,3}`, `[a-z]`"
+    } else if why.contains("duplicate capture group") {
+        "give each group a name of its own"
+    } else if why.contains("flag") {
+        "a group that begins with `(?` is `(?i)`, `(?:...)` or `(?P<name>...)`; write `\\(` for the character itself"
     } else if why.contains("repetition") {
         "`*`, `+`, `?` and `{n}` repeat what stands before them: write `\\*` for the character itself"
     } else if why.contains("group") || why.contains("parenthes") {
@@ -72,7 +78,7 @@ pub(super) fn advice(pattern: &str) -> &'static str {
     } else if why.contains("escape") {
         "write `\\\\` for a backslash; in YAML use single quotes around patterns"
     } else {
-        "test the pattern by itself; content_contains needs no pattern at all"
+        "test the pattern by itself; a text that stands there letter by letter needs only content_contains"
     }
 }
 

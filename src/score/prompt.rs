@@ -57,6 +57,11 @@ impl Prompt {
         file: impl Fn(&Path) -> Option<&'s str>,
     ) -> Self {
         let inline = f.opt_text("template");
+        if let Some(at) =
+            f.peek("template").filter(|_| inline.as_deref().is_some_and(|text| text.trim().is_empty()))
+        {
+            at.warning("schema", "the template is empty: the sheets are told nothing");
+        }
         let template_file = f.nullable("template_file").and_then(|at| {
             let path = resolve(dir, at.filled_text()?);
             if inline.is_some() {

@@ -6,6 +6,7 @@ use super::decode::{At, Bound, Fields};
 use super::issue::{Issue, Severity};
 use super::pattern;
 use super::sheet::Condition;
+use super::yaml::Kind;
 
 /// One rule. The fields that its kind needs are there: loading checks it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -93,6 +94,7 @@ impl Rule {
         let timeout_seconds = f.opt_seconds("timeout_seconds", Bound::Above(0.0)).unwrap_or(3600.0);
         let pipefail = f.boolean("pipefail", false);
 
+        f.report_unknown(|_| false, |_| None);
         let kind = kind?;
         let is_command = kind == RuleKind::CommandSucceeds;
         let looks_inside = matches!(kind, RuleKind::ContentContains | RuleKind::ContentRegex);
@@ -114,7 +116,8 @@ impl Rule {
             }
         }
         for name in absent {
-            at.error(format!("Validation type '{}' requires '{name}' field", kind.as_str()));
+            let message = format!("Validation type '{}' requires '{name}' field", kind.as_str());
+            f.error_about(&[name], message);
         }
         if let Some(at) = blank.first().and_then(|name| f.peek(name)) {
             let (kind, list) = (kind.as_str(), blank.join(", "));
@@ -130,7 +133,6 @@ impl Rule {
             let message = format!("Invalid regex pattern for content_regex validation: {message}");
             at.report(Issue::error("V007", &at.path, message).hint(pattern::advice(text)));
         }
-        f.finish();
         Some(Self {
             kind,
             path,
@@ -150,6 +152,11 @@ impl Rule {
 }
 
 fn condition(at: &At<'_>) -> Option<Condition> {
+    if let Kind::Bool(true) = at.node.kind {
+        let hint = "remove the key: a rule without a condition applies to every sheet";
+        at.error_hint("Input should be a valid string", hint);
+        return None;
+    }
     match Condition::parse(at.text()?) {
         Ok(condition) => Some(condition),
         Err(message) => {

@@ -276,22 +276,22 @@ fn injection(at: &At<'_>) -> Option<Injection> {
     let directory = f.opt_filled("directory");
     let kind = f.required("as").and_then(|at| at.one_of(&kinds));
     let written = f.peek("file").is_some() || f.peek("directory").is_some();
-    f.finish();
     let source = match (file, directory) {
-        (Some(path), None) => InjectionSource::File(path),
-        (None, Some(path)) => InjectionSource::Directory(path),
+        (Some(path), None) => Some(InjectionSource::File(path)),
+        (None, Some(path)) => Some(InjectionSource::Directory(path)),
         (Some(_), Some(_)) => {
-            at.error("Specify 'file' or 'directory', not both.");
-            return None;
+            f.error_about(&["directory"], "Specify 'file' or 'directory', not both.");
+            None
         }
         (None, None) => {
             if !written {
                 at.error("One of 'file' or 'directory' is required.");
             }
-            return None;
+            None
         }
     };
-    Some(Injection { source, kind: kind? })
+    f.finish();
+    Some(Injection { source: source?, kind: kind? })
 }
 
 fn instrument_map(at: &At<'_>) -> Option<Vec<(String, Vec<u32>)>> {

@@ -19,8 +19,12 @@ pub(super) struct Advice {
 /// Looks at the lines around a syntax error.
 pub(super) fn advice(error: &YamlError, text: &str) -> Advice {
     let lines: Vec<&str> = text.lines().collect();
-    let looker =
-        Looker { lines: &lines, row: (error.line as usize).min(lines.len().max(1)), column: error.column };
+    let looker = Looker {
+        lines: &lines,
+        row: (error.line as usize).min(lines.len().max(1)),
+        column: error.column,
+        at_end: error.line as usize > lines.len(),
+    };
     let (moved, hint) = looker.look(&error.message);
     let (line, column) = moved.map_or((error.line, error.column), |(row, column)| {
         (u32::try_from(row).unwrap_or(u32::MAX), u32::try_from(column).unwrap_or(u32::MAX))
@@ -35,6 +39,8 @@ struct Looker<'a> {
     lines: &'a [&'a str],
     row: usize,
     column: u32,
+    /// The reader went to the end of the text.
+    at_end: bool,
 }
 
 impl<'a> Looker<'a> {
@@ -43,7 +49,10 @@ impl<'a> Looker<'a> {
         if let Some(key) = message.strip_prefix("duplicate key '") {
             return self.duplicate(key.split('\'').next().unwrap_or_default());
         }
-        if message.contains("tab") {
+        if let Some(found) = self.odd_characters(message) {
+            return found;
+        }
+        if message.contains("tab") && !message.contains("unprintable") {
             let tab = (self.row..=self.lines.len()).find(|row| indent_of(self.line(*row)).contains('\t'));
             let place = tab.map(|row| (row, self.line(row).find('\t').map_or(1, |at| at + 1)));
             return (place, "indent with spaces; YAML does not allow tabs there".to_owned());
@@ -53,6 +62,17 @@ impl<'a> Looker<'a> {
         }
         if message.contains("did not find expected key") {
             return self.level();
+        }
+        if message.contains("did not find expected '-'") {
+            return self.dash();
+        }
+        if message.contains("block sequence entries are not allowed") {
+            return said(
+                "begin the list on the next line, indented; a text that begins with `- ` needs quotes",
+            );
+        }
+        if message.contains("expected node content") {
+            return said("something is missing here: two commas, or a comma before the closing bracket");
         }
         if message.contains("simple key expect") || message.contains("expected ':'") {
             return self.no_key();
@@ -65,11 +85,21 @@ impl<'a> Looker<'a> {
                 "between double quotes a backslash begins an escape: use single quotes, or write `\\\\`",
             );
         }
+        if message.contains("illegal placement of ':'") {
+            return self.brackets();
+        }
         if message.contains("trailing content") {
             return said("put the whole value into one pair of quotes, or none of it");
         }
         if message.contains("quote") {
             return said("close the quotes; write a quote inside single quotes twice: ''");
+        }
+        if self.line(self.row).trim_start().starts_with(['{', '%'])
+            && let Some(row) = self.above(self.row).filter(|row| self.line(*row).trim_end().ends_with(':'))
+        {
+            let line = self.line(row).trim_end();
+            let place = (row, line.chars().count());
+            return (Some(place), format!("a text of several lines needs a bar: `{} |`", line.trim()));
         }
         if message.contains("unexpected character") || message.contains("unknown tag") {
             return said(
@@ -101,7 +131,11 @@ impl<'a> Looker<'a> {
             );
         }
         if ["limit", "more than", "nested"].iter().any(|part| message.contains(part)) {
-            return said("make the document smaller");
+            return said(if message.contains("nested") {
+                "nest less deeply: look for brackets that are never closed"
+            } else {
+                "make the document smaller"
+            });
         }
         said("check the indentation and the colon of this line and of the one before it")
     }
@@ -134,6 +168,65 @@ impl<'a> Looker<'a> {
             || "keep one of the two".to_owned(),
             |row| format!("keep one of the two; the first is on line {row}"),
         );
+        (None, hint)
+    }
+
+    /// What no editor shows, and what a merge leaves behind.
+    fn odd_characters(&self, message: &str) -> Option<(Option<Place>, String)> {
+        if message.contains("unprintable") {
+            let line = self.line(self.row);
+            let odd = line.chars().position(|c| c.is_control() && c != '\t');
+            let place = odd.map(|at| (self.row, at + 1));
+            let hint = match odd.and_then(|at| line.chars().nth(at)) {
+                Some(c) => format!("remove the control character U+{:04X}", u32::from(c)),
+                None => "remove the control character".to_owned(),
+            };
+            return Some((place, hint));
+        }
+        let near = self.row.saturating_sub(2).max(1)..=(self.row + 1).min(self.lines.len());
+        for row in near {
+            let line = self.line(row);
+            if ["<<<<<<<", "=======", ">>>>>>>"].iter().any(|mark| line.starts_with(mark)) {
+                let hint = "this line was left by a merge of git: choose one of the two versions";
+                return Some((Some((row, 1)), hint.to_owned()));
+            }
+            let odd = line.chars().take_while(|c| c.is_whitespace()).position(|c| !c.is_ascii());
+            if let Some(at) = odd {
+                let hint =
+                    "indent with ordinary spaces; this line begins with other white space (such as U+00A0)";
+                return Some((Some((row, at + 1)), hint.to_owned()));
+            }
+        }
+        None
+    }
+
+    /// A line that does not go on with the list that it stands in.
+    fn dash(&self) -> (Option<Place>, String) {
+        let line = self.line(self.row);
+        let own = indent_of(line).len();
+        let content = line.trim();
+        if let Some(item) = content.strip_prefix('-').filter(|item| item.starts_with(char::is_alphanumeric)) {
+            return (None, format!("a dash needs a space after it: `- {item}`"));
+        }
+        let first = (1..self.row).rev().take(LOOK_BACK).find(|row| {
+            let text = self.line(*row);
+            text.trim_start().starts_with("- ") && indent_of(text).len() <= own
+        });
+        let hint = match first.map(|row| (row, indent_of(self.line(row)).len())) {
+            Some((row, dash)) if content.starts_with("- ") && dash != own => format!(
+                "the items of a list are indented alike: this one by {own} spaces, that of line {row} by {dash}"
+            ),
+            Some((row, dash)) if dash == own => {
+                format!("an item of the list of line {row} begins with a dash: `- {content}`")
+            }
+            Some((row, dash)) => {
+                format!(
+                    "indent this line by {} spaces, as the other keys of the item of line {row}",
+                    dash + 2
+                )
+            }
+            None => "check the indentation of this line and of the one before it".to_owned(),
+        };
         (None, hint)
     }
 
@@ -172,6 +265,25 @@ impl<'a> Looker<'a> {
             return (Some(place), hint);
         }
         if indent_of(line).len() > indent_of(before).len() {
+            let section = self.above(row).filter(|above| {
+                let text = self.line(*above);
+                indent_of(text).len() == indent_of(before).len() && text.trim_end().ends_with(':')
+            });
+            if let Some(above) = section {
+                let key = self.line(above).trim().trim_start_matches("- ");
+                let hint = format!(
+                    "`{key}` on line {above} has nothing below it: indent this line as the ones that follow ({} spaces)",
+                    indent_of(line).len()
+                );
+                return (Some(place), hint);
+            }
+            if content.split_once(": ").is_some_and(|(_, value)| is_switch(value)) {
+                let key = content.split(':').next().unwrap_or_default();
+                let hint = format!(
+                    "`{key}:` has a value and lines below it: remove the value, or write it as `enabled:` below"
+                );
+                return (Some(place), hint);
+            }
             let hint = format!(
                 "line {row} has a value already, so nothing can stand below it: give this line its indentation ({} spaces)",
                 indent_of(before).len()
@@ -262,7 +374,7 @@ impl<'a> Looker<'a> {
         let hint = "close every `[` with `]` and every `{` with `}`; a text that begins with one of them needs quotes";
         let mut closed = 0_usize;
         for row in (1..=self.row).rev().take(LOOK_BACK) {
-            let limit = if row == self.row { self.column as usize - 1 } else { usize::MAX };
+            let limit = if row == self.row && !self.at_end { self.column as usize - 1 } else { usize::MAX };
             for (column, c) in
                 unquoted(self.line(row)).into_iter().rev().filter(|(column, _)| *column <= limit)
             {
@@ -282,6 +394,11 @@ impl<'a> Looker<'a> {
 
 fn indent_of(line: &str) -> &str {
     &line[..line.len() - line.trim_start().len()]
+}
+
+/// A value that switches something on or off.
+fn is_switch(value: &str) -> bool {
+    ["true", "false", "yes", "no", "on", "off"].contains(&value.trim())
 }
 
 /// `key: |` and its relatives.
@@ -330,6 +447,7 @@ mod tests {
             ("a: |\n    x\n   y\n  z\nb: 1\n", 3, 4, "below line 1"),
             ("a: |\ntext\n", 2, 1, "deeper than the key on line 1"),
             ("a: {b: 1\nc: {d: 1}\n", 1, 4, "never closed"),
+            ("{a: {b: 1}\n", 1, 1, "never closed"),
             ("a: [b, {c: 1}\nd: 1\n", 1, 4, "never closed"),
             ("a: {b: 1; c: 2}\n", 1, 12, "commas"),
             ("a: \"\\d\"\n", 1, 4, "single quotes"),
@@ -340,6 +458,19 @@ mod tests {
             ("a: *x\n", 1, 4, "anchor"),
             ("a: 1\nb: 2\na: 3\n", 3, 1, "first is on line 1"),
             ("l:\n  - type: x\n    path: y\n    type: z\n", 4, 5, "first is on line 2"),
+            ("l:\n  - a: x\n  -a: y\n", 3, 3, "`- a: y`"),
+            ("l:\n  - a: x\n  a: y\n", 3, 3, "begins with a dash"),
+            ("l:\n  - a: x\n   - a: y\n", 3, 4, "by 3 spaces, that of line 2 by 2"),
+            ("l:\n  - a: x\n    b: y\n   c: z\n", 4, 4, "by 4 spaces"),
+            ("a: - b\n", 1, 4, "on the next line"),
+            ("a: [1,,2]\n", 1, 7, "two commas"),
+            ("sheet:\nsize: 1\n  total: 2\n", 2, 1, "`sheet:` on line 1 has nothing below it"),
+            ("feedback: true\n  format: json\n", 1, 1, "has a value and lines below it"),
+            ("p:\n  t:\n    {% if x %}\n", 2, 4, "needs a bar: `t: |`"),
+            ("a: 1\n<<<<<<< HEAD\nb: 1\n=======\nb: 2\n>>>>>>> x\n", 2, 1, "merge"),
+            ("a:\n\u{a0}\u{a0}b: 1\n  c: 2\n", 2, 1, "ordinary spaces"),
+            ("a: x\0y\n", 1, 5, "U+0000"),
+            ("a:\n  4: [3\n  d: 1\n", 2, 6, "never closed"),
         ] {
             let error = yaml::parse(text).unwrap_err();
             let advice = advice(&error, text);

@@ -22,7 +22,7 @@ pub(super) fn decode(cx: &Cx, root: &Node, source: &Source) -> Option<Score> {
     let mut score = Score {
         name,
         description: f.nullable("description").and_then(|at| at.label()),
-        workspace: resolve(dir, f.raw("workspace").and_then(|at| at.text()).unwrap_or("./workspace")),
+        workspace: resolve(dir, f.raw("workspace").and_then(|at| at.filled_text()).unwrap_or("./workspace")),
         base: source.base.clone(),
         instrument: f.opt_filled("instrument"),
         instrument_config: f

@@ -5,11 +5,16 @@ use std::borrow::Cow;
 use minijinja::value::{Kwargs, Rest, StringInput, ValueKind};
 use minijinja::{Environment, Error, ErrorKind, State, Value};
 
-use super::{compare, json, percent, python, rewrite, views, words};
+use super::meter::{Meter, metered};
+use super::questions;
+use super::{calc, compare, json, lists, methods, object, percent, python, rewrite, views, words, work};
 
 /// Why nothing random is there.
 const RANDOM: &str = "nothing random is available in scores: a sheet that is repeated must get the same prompt; \
     write the text, or choose by `sheet_num` or `instance`";
+
+/// Most items of a row of `batch`, or columns of `slice`, that are filled up.
+const MAX_FILLED: usize = 10_000;
 
 /// Names of the filters that there are, for suggestions.
 pub(crate) const FILTERS: &[&str] = &[
@@ -68,83 +73,166 @@ pub(crate) const FILTERS: &[&str] = &[
     "wordwrap",
     "xmlattr",
 ];
-/// Names of the tests that there are, for suggestions.
-pub(crate) const TESTS: &[&str] = &[
-    "boolean",
-    "defined",
-    "divisibleby",
-    "eq",
-    "even",
-    "false",
-    "float",
-    "ge",
-    "gt",
-    "in",
-    "integer",
-    "iterable",
-    "le",
-    "lower",
-    "lt",
-    "mapping",
-    "ne",
-    "none",
-    "number",
-    "odd",
-    "sameas",
-    "sequence",
-    "string",
-    "true",
-    "undefined",
-    "upper",
-];
 
 /// Registers them in an environment.
 pub(super) fn register(env: &mut Environment<'_>) {
-    env.add_filter("truncate", truncate);
-    env.add_filter("wordcount", wordcount);
-    env.add_filter("center", center);
-    env.add_filter("indent", indent);
-    env.add_filter("replace", replace);
+    use minijinja::filters as builtin;
+    metered(env, "upper", Meter::Spelled, builtin::upper);
+    metered(env, "lower", Meter::Spelled, builtin::lower);
+    metered(env, "title", Meter::Spelled, builtin::title);
+    metered(env, "capitalize", Meter::Spelled, methods::capitalized);
+    metered(env, "trim", Meter::Spelled, trim);
+    metered(env, "safe", Meter::Spelled, builtin::safe);
+    metered(env, "items", Meter::Flat, items);
+    metered(env, "reverse", Meter::Flat, reverse);
+    metered(env, "select", Meter::Flat, builtin::select);
+    metered(env, "reject", Meter::Flat, builtin::reject);
+    metered(env, "selectattr", Meter::Flat, builtin::selectattr);
+    metered(env, "rejectattr", Meter::Flat, builtin::rejectattr);
+    metered(env, "map", Meter::Flat, builtin::map);
+    metered(env, "sum", Meter::Whole, sum);
+    metered(env, "truncate", Meter::Text, truncate);
+    metered(env, "wordcount", Meter::Spelled, wordcount);
+    metered(env, "center", Meter::Spelled, center);
+    metered(env, "indent", Meter::Text, indent);
+    metered(env, "replace", Meter::Spelled, replace);
     env.add_filter("default", default);
     env.add_filter("d", default);
     env.add_filter("int", int);
     env.add_filter("float", float);
-    env.add_filter("string", string);
-    env.add_filter("join", join);
-    env.add_filter("tojson", json::tojson);
-    env.add_filter("list", list);
-    env.add_filter("dictsort", dictsort);
-    env.add_filter("escape", escape);
-    env.add_filter("e", escape);
-    env.add_filter("forceescape", escape);
-    env.add_filter("format", percent::format);
-    env.add_filter(rewrite::PERCENT, percent::operator);
-    env.add_function(compare::NAME, compare::compare);
+    env.add_filter("abs", abs);
+    env.add_filter("round", round);
+    env.add_filter("last", last);
+    for name in ["length", "count"] {
+        env.add_filter(name, |value: &Value| {
+            views::no_generator("the length", value)?;
+            minijinja::filters::length(value)
+        });
+    }
+    metered(env, "string", Meter::Whole, string);
+    metered(env, "join", Meter::Whole, join);
+    metered(env, "tojson", Meter::Whole, json::tojson);
+    metered(env, "list", Meter::Flat, list);
+    metered(env, "dictsort", Meter::Whole, dictsort);
+    metered(env, "escape", Meter::Whole, escape);
+    metered(env, "e", Meter::Whole, escape);
+    metered(env, "forceescape", Meter::Whole, escape);
+    metered(env, "format", Meter::Spelled, percent::format);
+    env.add_function(rewrite::CALC, calc::calc);
+    env.add_function(rewrite::COMPARE, compare::compare);
+    env.add_function(rewrite::DICT, object::literal);
+    env.add_function(rewrite::KEEP, lists::keep);
     env.add_filter("random", |_: &Value| -> Result<Value, Error> { Err(invalid(RANDOM)) });
     env.add_function("lipsum", |_: Rest<Value>| -> Result<Value, Error> { Err(invalid(RANDOM)) });
-    env.add_filter("batch", batch);
-    env.add_filter("slice", slice);
-    env.add_test("iterable", is_iterable);
-    env.add_test("sequence", is_sequence);
-    env.add_function("joiner", minijinja_contrib::globals::joiner);
+    metered(env, "batch", Meter::Flat, batch);
+    metered(env, "slice", Meter::Flat, slice);
+    // Not of Jinja2: what is rendered there must be able to be rendered here, and the other way round.
+    for name in ["chain", "zip", "lines"] {
+        env.remove_filter(name);
+    }
+    questions::register(env);
+    env.add_function("joiner", |separator: Option<String>| {
+        minijinja_contrib::globals::joiner(separator.map(Value::from))
+    });
     views::register(env);
     words::register(env);
 }
 
-/// As in Jinja2, asking this of an undefined value fails.
-fn is_iterable(state: &State, value: &Value) -> Result<bool, Error> {
-    if value.is_undefined() {
-        StringInput::new(state, value)?;
-    }
-    Ok(value.try_iter().is_ok())
+/// `trim(chars=none)`.
+fn trim(text: &str, chars: Option<String>, kwargs: Kwargs) -> Result<String, Error> {
+    let chars = either(chars, &kwargs, "chars")?;
+    kwargs.assert_all_used()?;
+    Ok(match chars {
+        Some(chars) => text.trim_matches(|c| chars.contains(c)).to_owned(),
+        None => text.trim_matches(methods::is_space).to_owned(),
+    })
 }
 
-/// As in Jinja2, texts and mappings are sequences too.
-fn is_sequence(state: &State, value: &Value) -> Result<bool, Error> {
+/// Pairs of a mapping; nothing for an undefined value, as in Jinja2.
+fn items(value: &Value) -> Result<Value, Error> {
+    match value.kind() {
+        ValueKind::Undefined => Ok(lists::list(Vec::new())),
+        ValueKind::Map => minijinja::filters::items(value),
+        _ => Err(invalid(format!("items takes a mapping, not {}", compare::name(value)))),
+    }
+}
+
+fn reverse(value: &Value) -> Result<Value, Error> {
+    iterable("reverse", value)?;
+    minijinja::filters::reverse(value)
+}
+
+/// Fails for what has no items: the engine takes none for an empty list.
+fn iterable(what: &str, value: &Value) -> Result<(), Error> {
+    if value.is_none() {
+        return Err(invalid(format!(
+            "{what} takes a list, not nothing (none): write `(value or [])|{what}`"
+        )));
+    }
+    Ok(())
+}
+
+/// `sum(attribute=none, start=0)`.
+fn sum(
+    state: &mut State<'_, '_>,
+    value: &Value,
+    attribute: Option<Value>,
+    start: Option<Value>,
+    kwargs: Kwargs,
+) -> Result<Value, Error> {
+    let attribute = either(attribute, &kwargs, "attribute")?.filter(|value: &Value| !value.is_none());
+    let start = either(start, &kwargs, "start")?.unwrap_or_else(|| Value::from(0));
+    kwargs.assert_all_used()?;
+    iterable("sum", value)?;
     if value.is_undefined() {
         StringInput::new(state, value)?;
     }
-    Ok(matches!(value.kind(), ValueKind::Seq | ValueKind::Map | ValueKind::String))
+    let mut total = start;
+    for item in value.try_iter()? {
+        let item = match &attribute {
+            Some(path) => attribute_of(&item, path)?,
+            None => item,
+        };
+        total = calc::calc(state, total, Rest(vec![Value::from("+"), item]))?;
+    }
+    Ok(total)
+}
+
+/// Truth values are numbers, too.
+fn abs(value: Value) -> Result<Value, Error> {
+    let value = if value.kind() == ValueKind::Bool { Value::from(i64::from(value.is_true())) } else { value };
+    minijinja::filters::abs(value)
+}
+
+/// `round(precision=0, method='common')`: up and down always give a number with a point.
+fn round(
+    value: Value,
+    precision: Option<i32>,
+    method: Option<String>,
+    kwargs: Kwargs,
+) -> Result<Value, Error> {
+    let precision = either(precision, &kwargs, "precision")?.unwrap_or(0);
+    let method = either(method, &kwargs, "method")?.unwrap_or_else(|| "common".to_owned());
+    kwargs.assert_all_used()?;
+    let value = if value.kind() == ValueKind::Bool { Value::from(i64::from(value.is_true())) } else { value };
+    let value = match method.as_str() {
+        "common" => value,
+        "ceil" | "floor" => Value::from(f64::try_from(value)?),
+        _ => {
+            return Err(invalid(format!("round: the method is 'common', 'ceil' or 'floor', not '{method}'")));
+        }
+    };
+    let none = std::iter::empty::<(&str, Value)>().collect();
+    minijinja::filters::round(value, Some(precision.clamp(-400, 400)), Some(&method), none)
+}
+
+/// The last key of a mapping, too.
+fn last(value: Value) -> Result<Value, Error> {
+    views::no_generator("the last", &value)?;
+    if value.kind() == ValueKind::Map {
+        return Ok(value.try_iter()?.last().unwrap_or_default());
+    }
+    minijinja::filters::last(value)
 }
 
 /// The five characters of HTML, spelled as in Jinja2.
@@ -194,6 +282,7 @@ fn batch(
     let fill_with = either(fill_with, &kwargs, "fill_with")?.filter(|value: &Value| !value.is_none());
     kwargs.assert_all_used()?;
     let linecount = linecount.ok_or_else(|| invalid("batch: how many items make a row?"))?;
+    bounded("batch", linecount, fill_with.is_some())?;
     minijinja::filters::batch(state, value, linecount, fill_with)
 }
 
@@ -209,7 +298,16 @@ fn slice(
     let fill_with = either(fill_with, &kwargs, "fill_with")?.filter(|value: &Value| !value.is_none());
     kwargs.assert_all_used()?;
     let slices = slices.ok_or_else(|| invalid("slice: into how many columns?"))?;
+    bounded("slice", slices, true)?;
     minijinja::filters::slice(state, value, slices, fill_with)
+}
+
+/// So many places are filled, whatever is in the list.
+fn bounded(what: &str, count: usize, filled: bool) -> Result<(), Error> {
+    if filled && count > MAX_FILLED {
+        return Err(invalid(format!("{what}: {count} is too many; at most {MAX_FILLED}")));
+    }
+    Ok(())
 }
 
 fn invalid(message: impl Into<Cow<'static, str>>) -> Error {
@@ -311,15 +409,29 @@ fn indent(
 /// `replace(old, new, count=-1)`.
 fn replace(
     text: StringInput<'_>,
-    old: StringInput<'_>,
-    new: StringInput<'_>,
+    old: Option<Value>,
+    new: Option<Value>,
     count: Option<i64>,
+    kwargs: Kwargs,
 ) -> Result<String, Error> {
-    let (text, old, new) = (text.as_str(), old.as_str(), new.as_str());
+    let count = either(count, &kwargs, "count")?;
+    let given = |value: Option<Value>, name: &str| {
+        let value: Option<Value> = either(value, &kwargs, name)?;
+        value
+            .map(|value| python::to_str(&value))
+            .ok_or_else(|| invalid(format!("replace: `{name}` is missing")))
+    };
+    let (old, new) = (given(old, "old")?, given(new, "new")?);
+    kwargs.assert_all_used()?;
+    replaced(text.as_str(), &old, &new, count)
+}
+
+/// `text` with the first `count` places of `old` replaced; all when it is negative.
+pub(super) fn replaced(text: &str, old: &str, new: &str, count: Option<i64>) -> Result<String, Error> {
     let limit = count.and_then(|count| usize::try_from(count).ok()).unwrap_or(usize::MAX);
     let hits = if old.is_empty() { text.chars().count() + 1 } else { text.matches(old).count() };
-    if hits.min(limit).saturating_mul(new.len()) > super::MAX_OUTPUT {
-        return Err(invalid("replace: the result is too large"));
+    if hits.min(limit).saturating_mul(new.len()).saturating_add(text.len()) > super::MAX_OUTPUT {
+        return Err(work::too_large("replace"));
     }
     Ok(text.replacen(old, new, limit))
 }
@@ -339,6 +451,15 @@ fn default(value: &Value, args: Rest<Value>, kwargs: Kwargs) -> Result<Value, Er
     Ok(value.clone())
 }
 
+/// The text of a number without white space, and without single `_` between digits.
+fn plain_digits(text: &str) -> Value {
+    let text = text.trim();
+    let digit = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
+    let between = text.split('_').collect::<Vec<_>>();
+    let good = between.windows(2).all(|two| digit(two[0].chars().last()) && digit(two[1].chars().next()));
+    Value::from(if good { between.concat() } else { text.to_owned() })
+}
+
 /// `int(default=0, base=10)`: what is no number becomes the default.
 fn int(
     state: &State,
@@ -350,7 +471,23 @@ fn int(
     let default = either(default, &kwargs, "default")?.unwrap_or_else(|| Value::from(0));
     let base = either(base, &kwargs, "base")?;
     kwargs.assert_all_used()?;
-    let trimmed = value.as_str().map(|text| Value::from(text.trim()));
+    let huge = |number: f64| !number.is_finite() || number.abs() >= 1e38;
+    let number = match value.as_str() {
+        None if value.kind() == ValueKind::Number => f64::try_from(value.clone()).ok(),
+        None => None,
+        Some(text) => text.trim().parse().ok(),
+    };
+    if number.is_some_and(huge) && !value.is_integer() {
+        return match number {
+            // Python gives the whole number; as for arithmetic, there is none here.
+            Some(number) if number.is_finite() => Err(invalid(format!(
+                "int: {} is too large: whole numbers reach to 2 ** 127 - 1",
+                python::Float(number)
+            ))),
+            _ => Ok(default),
+        };
+    }
+    let trimmed = value.as_str().map(plain_digits);
     let empty = std::iter::empty::<(&str, Value)>().collect();
     minijinja::filters::int(state, trimmed.as_ref().unwrap_or(value), Some(default), base, empty)
 }
@@ -359,7 +496,7 @@ fn int(
 fn float(state: &State, value: &Value, default: Option<Value>, kwargs: Kwargs) -> Result<Value, Error> {
     let default = either(default, &kwargs, "default")?.unwrap_or_else(|| Value::from(0.0));
     kwargs.assert_all_used()?;
-    let trimmed = value.as_str().map(|text| Value::from(text.trim()));
+    let trimmed = value.as_str().map(plain_digits);
     let empty = std::iter::empty::<(&str, Value)>().collect();
     minijinja::filters::float(state, trimmed.as_ref().unwrap_or(value), Some(default), empty)
 }
@@ -368,6 +505,7 @@ fn list(state: &State, value: Value) -> Result<Value, Error> {
     if value.is_undefined() {
         StringInput::new(state, &value)?;
     }
+    iterable("list", &value)?;
     minijinja::filters::list(state, value)
 }
 
@@ -400,6 +538,7 @@ fn dictsort(
 fn string(state: &State, value: &Value) -> Result<String, Error> {
     // Fails for undefined values with the name of the variable.
     StringInput::new(state, value)?;
+    views::no_generator("the text", value)?;
     Ok(python::to_str(value))
 }
 
@@ -417,6 +556,7 @@ fn join(
     if value.is_undefined() {
         StringInput::new(state, value)?;
     }
+    iterable("join", value)?;
     let mut out = String::new();
     for (position, item) in value.try_iter()?.enumerate() {
         let item = match &attribute {

@@ -16,6 +16,7 @@ pub(super) fn tojson(value: &Value, indent: Option<usize>, kwargs: Kwargs) -> Re
         None => kwargs.get("indent")?,
     };
     kwargs.assert_all_used()?;
+    super::views::no_generator("JSON", value)?;
     let mut out = String::new();
     write(&mut out, value, indent.map(|width| width.min(16)), 0)?;
     Ok(out)

@@ -1,13 +1,13 @@
 //! Methods of Python's texts, lists and mappings that templates of scores may call.
 //!
-//! Most come with the engine's compatibility package; here are those that it lacks. Methods that would change a value
-//! are refused: values in templates are constant. Results are bounded as those of filters are.
+//! Some come with the engine's compatibility package; here are those that it lacks or has otherwise. Results are bounded
+//! as those of filters are. Those that change a list or a mapping are in `lists` and `object`.
 
 use minijinja::value::{Kwargs, Value, ValueKind, from_args};
 use minijinja::{Error, ErrorKind, State};
 
 use super::filters::either;
-use super::{MAX_OUTPUT, percent, python, views};
+use super::{MAX_OUTPUT, filters, lists, object, percent, python, slices, views, work};
 
 /// What the engine asks when a value has no method of this name.
 pub(super) fn call(
@@ -16,31 +16,39 @@ pub(super) fn call(
     name: &str,
     args: &[Value],
 ) -> Result<Value, Error> {
-    if matches!(name, "append" | "extend" | "insert" | "pop" | "update" | "remove" | "clear" | "setdefault") {
-        let message = format!(
-            "`.{name}()` would change a value, and values in templates are constant: \
-             write `{{% set x = x + [item] %}}`; in a loop make `{{% set ns = namespace(x=[]) %}}` before it \
-             and write `{{% set ns.x = ns.x + [item] %}}`"
-        );
-        return Err(Error::new(ErrorKind::UnknownMethod, message));
+    if name == super::rewrite::SLICE {
+        return slices::slice(state, value, args);
+    }
+    for value in args.iter().chain(value.as_str().is_some().then_some(value)) {
+        work::charge_whole(state, value)?;
     }
     let own = match value.kind() {
         ValueKind::String if name == "format" => {
             percent::str_format(state, value.as_str().unwrap_or_default(), args).map(Some)
         }
         ValueKind::Map if matches!(name, "items" | "keys" | "values") => {
+            work::charge_flat(state, value)?;
             let found = minijinja_contrib::pycompat::unknown_method_callback(state, value, name, args)?;
             views::of_mapping(name, found).map(Some)
         }
         ValueKind::String => value.as_str().map_or(Ok(None), |text| of_text(state, text, name, args)),
-        ValueKind::Seq => of_list(value, name, args),
-        ValueKind::Map if name == "copy" => from_args::<()>(args).map(|()| Some(value.clone())),
+        ValueKind::Seq => lists::method(state, value, name, args),
+        ValueKind::Map => object::method(state, value, name, args),
+        ValueKind::Number if name == "is_integer" => {
+            let () = from_args(args)?;
+            let number = f64::try_from(value.clone());
+            Ok(Some((value.is_integer() || number.is_ok_and(|number| number.fract() == 0.0)).into()))
+        }
         _ => Ok(None),
     }?;
-    match own {
-        Some(result) => Ok(result),
-        None => minijinja_contrib::pycompat::unknown_method_callback(state, value, name, args),
+    let result = match own {
+        Some(result) => result,
+        None => minijinja_contrib::pycompat::unknown_method_callback(state, value, name, args)?,
+    };
+    if value.as_str().is_some() {
+        work::charge_whole(state, &result)?;
     }
+    Ok(result)
 }
 
 fn of_text(
@@ -60,7 +68,65 @@ fn of_text(
         }
         "casefold" => {
             let () = from_args(args)?;
-            text.to_lowercase().into()
+            text.replace(['ß', 'ẞ'], "ss").to_lowercase().replace('ς', "σ").replace('µ', "μ").into()
+        }
+        "title" => {
+            let () = from_args(args)?;
+            titled(text).into()
+        }
+        "capitalize" => {
+            let () = from_args(args)?;
+            capitalized(text).into()
+        }
+        "replace" => {
+            let (old, new, count, kwargs): (&str, &str, Option<i64>, Kwargs) = from_args(args)?;
+            let count = either(count, &kwargs, "count")?;
+            kwargs.assert_all_used()?;
+            filters::replaced(text, old, new, count)?.into()
+        }
+        "strip" | "lstrip" | "rstrip" => {
+            let (chars,): (Option<Option<&str>>,) = from_args(args)?;
+            let gone = |c: char| chars.flatten().map_or_else(|| is_space(c), |chars| chars.contains(c));
+            match name {
+                "strip" => text.trim_matches(gone),
+                "lstrip" => text.trim_start_matches(gone),
+                _ => text.trim_end_matches(gone),
+            }
+            .into()
+        }
+        "isdecimal" | "isdigit" => {
+            let () = from_args(args)?;
+            (!text.is_empty() && text.chars().all(|c| c.is_ascii_digit())).into()
+        }
+        "isprintable" => {
+            let () = from_args(args)?;
+            text.chars().all(python::is_printable).into()
+        }
+        "isidentifier" => {
+            let () = from_args(args)?;
+            let first = text.chars().next().is_some_and(|c| c.is_alphabetic() || c == '_');
+            (first && text.chars().all(|c| c.is_alphanumeric() || c == '_')).into()
+        }
+        "istitle" => {
+            let () = from_args(args)?;
+            (text.chars().any(char::is_alphabetic) && titled(text) == text).into()
+        }
+        "expandtabs" => {
+            let (width,): (Option<usize>,) = from_args(args)?;
+            expanded(text, width.unwrap_or(8).min(1000)).into()
+        }
+        "splitlines" => {
+            let (keep,): (Option<bool>,) = from_args(args)?;
+            lists::list(lines(text, keep.unwrap_or(false)).into_iter().map(Value::from).collect())
+        }
+        "find" | "rfind" | "count" | "startswith" | "endswith" if args.len() > 1 => {
+            let (part, from, to): (Value, Option<i64>, Option<i64>) = from_args(args)?;
+            return within(state, text, name, part, (from, to)).map(Some);
+        }
+        "count" => {
+            let (part,): (&str,) = from_args(args)?;
+            let empty = part.is_empty().then(|| text.chars().count() + 1);
+            empty.unwrap_or_else(|| text.matches(part).count()).into()
         }
         "removeprefix" => {
             let (part,): (&str,) = from_args(args)?;
@@ -87,35 +153,41 @@ fn of_text(
             ]))
         }
         "index" | "rindex" => {
-            let (part,): (&str,) = from_args(args)?;
-            let at = if name == "index" { text.find(part) } else { text.rfind(part) };
-            let at = at.ok_or_else(|| invalid("substring not found"))?;
-            text[..at].chars().count().into()
+            let (part, from, to): (Value, Option<i64>, Option<i64>) = from_args(args)?;
+            let find = if name == "index" { "find" } else { "rfind" };
+            let at = within(state, text, find, part, (from, to))?;
+            if at.as_i64() == Some(-1) {
+                return Err(invalid("substring not found"));
+            }
+            at
         }
         "join" => {
             let (items,): (Value,) = from_args(args)?;
-            if let Some((at, item)) = items.try_iter()?.enumerate().find(|(_, item)| item.as_str().is_none())
-            {
-                let message = format!(
-                    "join: item {at} is {}, not a text: write `list|join(...)`, or `|map('string')` before",
-                    python::to_repr(&item)
-                );
-                return Err(Error::new(ErrorKind::InvalidOperation, message));
+            let mut out = String::new();
+            for (at, item) in items.try_iter()?.enumerate() {
+                let Some(item) = item.as_str() else {
+                    let message = format!(
+                        "join: item {at} is {}, not a text: write `list|join(...)`, or `|map('string')` before",
+                        python::to_repr(&item)
+                    );
+                    return Err(Error::new(ErrorKind::InvalidOperation, message));
+                };
+                if at > 0 {
+                    out.push_str(text);
+                }
+                out.push_str(item);
+                if out.len() > MAX_OUTPUT {
+                    return Err(work::too_large("join"));
+                }
             }
-            return Ok(None);
+            out.into()
         }
         "split" | "rsplit" => {
             let (part, most, kwargs): (Option<&str>, Option<i64>, Kwargs) = from_args(args)?;
             let part = either(part, &kwargs, "sep")?;
             let most = either(most, &kwargs, "maxsplit")?;
             kwargs.assert_all_used()?;
-            if name == "split" {
-                let args = [Value::from(part), Value::from(most.filter(|most| *most >= 0))];
-                let text = Value::from(text);
-                return minijinja_contrib::pycompat::unknown_method_callback(state, &text, name, &args)
-                    .map(Some);
-            }
-            rsplit(text, part, most)?
+            if name == "split" { split(text, part, most)? } else { rsplit(text, part, most)? }
         }
         "center" | "ljust" | "rjust" => {
             let (width, fill): (usize, Option<&str>) = from_args(args)?;
@@ -141,16 +213,149 @@ fn of_text(
     }))
 }
 
-fn of_list(list: &Value, name: &str, args: &[Value]) -> Result<Option<Value>, Error> {
-    match name {
-        "index" => {
-            let (wanted,): (Value,) = from_args(args)?;
-            let at = list.try_iter()?.position(|item| item == wanted);
-            at.map(|at| Some(at.into())).ok_or_else(|| invalid("the list does not have this item"))
+/// Pieces from the left, at most `most` cuts.
+fn split(text: &str, part: Option<&str>, most: Option<i64>) -> Result<Value, Error> {
+    let most = most.and_then(|most| usize::try_from(most).ok()).map(|most| most.saturating_add(1));
+    let pieces: Vec<Value> = match (part, most) {
+        (Some(""), _) => return Err(invalid("empty separator")),
+        (Some(part), Some(most)) => text.splitn(most, part).map(Value::from).collect(),
+        (Some(part), None) => text.split(part).map(Value::from).collect(),
+        (None, None) => text.split(is_space).filter(|piece| !piece.is_empty()).map(Value::from).collect(),
+        (None, Some(most)) => {
+            let mut pieces = Vec::new();
+            let mut rest = text.trim_start_matches(is_space);
+            while pieces.len() + 1 < most
+                && let Some((piece, after)) = rest.split_once(is_space)
+            {
+                pieces.push(Value::from(piece));
+                rest = after.trim_start_matches(is_space);
+            }
+            if !rest.is_empty() {
+                pieces.push(Value::from(rest));
+            }
+            pieces
         }
-        "copy" => from_args::<()>(args).map(|()| Some(list.clone())),
-        _ => Ok(None),
+    };
+    Ok(lists::list(pieces))
+}
+
+/// What Python takes for white space: a few separators of records, too.
+pub(super) fn is_space(c: char) -> bool {
+    c.is_whitespace() || matches!(c, '\u{1c}'..='\u{1f}')
+}
+
+/// Every word begins large, and a word is letters alone: `It'S`.
+fn titled(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut inside = false;
+    for c in text.chars() {
+        let letter = c.is_alphabetic();
+        if letter && !inside {
+            large(c, &mut out);
+        } else {
+            out.extend(c.to_lowercase());
+        }
+        inside = letter;
     }
+    out
+}
+
+/// The first letter large, all others small.
+pub(super) fn capitalized(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text.chars();
+    if let Some(c) = rest.next() {
+        large(c, &mut out);
+    }
+    out.push_str(&rest.as_str().to_lowercase());
+    out
+}
+
+/// A letter at the beginning of a word: of several that it becomes, only the first is large.
+fn large(c: char, out: &mut String) {
+    let mut upper = c.to_uppercase();
+    out.extend(upper.next());
+    out.extend(upper.flat_map(char::to_lowercase));
+}
+
+/// With tabs as spaces up to the next column.
+fn expanded(text: &str, width: usize) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut column = 0;
+    for c in text.chars() {
+        match c {
+            '\t' if width > 0 => {
+                let more = width - column % width;
+                out.push_str(&" ".repeat(more));
+                column += more;
+            }
+            '\t' => (),
+            '\n' | '\r' => {
+                out.push(c);
+                column = 0;
+            }
+            c => {
+                out.push(c);
+                column += 1;
+            }
+        }
+    }
+    out
+}
+
+/// Lines by everything that Python takes for the end of one.
+fn lines(text: &str, keep: bool) -> Vec<&str> {
+    let end = |c: char| {
+        matches!(c, '\n' | '\r' | '\x0b' | '\x0c' | '\x1c'..='\x1e' | '\u{85}' | '\u{2028}' | '\u{2029}')
+    };
+    let mut found = Vec::new();
+    let mut rest = text;
+    while let Some(at) = rest.find(end) {
+        let length = if rest[at..].starts_with("\r\n") {
+            2
+        } else {
+            rest[at..].chars().next().map_or(1, char::len_utf8)
+        };
+        found.push(if keep { &rest[..at + length] } else { &rest[..at] });
+        rest = &rest[at + length..];
+    }
+    if !rest.is_empty() {
+        found.push(rest);
+    }
+    found
+}
+
+/// `find`, `count`, `startswith` and their like in a part of the text, by characters.
+fn within(
+    state: &mut State<'_, '_>,
+    text: &str,
+    name: &str,
+    part: Value,
+    (from, to): (Option<i64>, Option<i64>),
+) -> Result<Value, Error> {
+    let length = i64::try_from(text.chars().count()).unwrap_or(i64::MAX);
+    let place = |at: i64| if at < 0 { at.saturating_add(length).max(0) } else { at };
+    let (from, to) = (place(from.unwrap_or(0)), place(to.unwrap_or(length)).min(length));
+    let byte = |at: i64| {
+        let at = usize::try_from(at).unwrap_or(usize::MAX);
+        text.char_indices().nth(at).map_or(text.len(), |(byte, _)| byte)
+    };
+    let inner = if from <= to { &text[byte(from)..byte(to)] } else { "" };
+    if from > length || from > to {
+        return Ok(match name {
+            "count" => 0.into(),
+            "startswith" | "endswith" => false.into(),
+            _ => Value::from(-1),
+        });
+    }
+    let inner_value = Value::from(inner);
+    let found = minijinja_contrib::pycompat::unknown_method_callback(state, &inner_value, name, &[part])?;
+    Ok(match name {
+        "find" | "rfind" => {
+            found.as_i64().map_or(found, |at| Value::from(if at < 0 { -1 } else { at + from }))
+        }
+        _ => found,
+    })
 }
 
 /// Pieces from the right, at most `most` cuts.
@@ -160,12 +365,14 @@ fn rsplit(text: &str, part: Option<&str>, most: Option<i64>) -> Result<Value, Er
     let mut rest = match part {
         Some("") => return Err(invalid("empty separator")),
         Some(_) => text,
-        None => text.trim(),
+        None => text.trim_matches(is_space),
     };
     while most.is_none_or(|most| pieces.len() < most) {
         let cut = match part {
             Some(part) => rest.rsplit_once(part),
-            None => rest.rsplit_once(char::is_whitespace).map(|(before, after)| (before.trim_end(), after)),
+            None => {
+                rest.rsplit_once(is_space).map(|(before, after)| (before.trim_end_matches(is_space), after))
+            }
         };
         let Some((before, after)) = cut else { break };
         pieces.push(after);
@@ -175,7 +382,7 @@ fn rsplit(text: &str, part: Option<&str>, most: Option<i64>) -> Result<Value, Er
         pieces.push(rest);
     }
     pieces.reverse();
-    Ok(pieces.into_iter().map(Value::from).collect())
+    Ok(lists::list(pieces.into_iter().map(Value::from).collect()))
 }
 
 fn missing(text: &str, width: usize) -> Result<usize, Error> {

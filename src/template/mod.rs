@@ -5,9 +5,12 @@
 //! Invariants: rendering is pure and bounded (work, output, recursion); an undefined name is an error with
 //! its name and line, never an empty text; what prints, prints as Python would.
 
+mod calc;
 mod compare;
 mod filters;
 mod json;
+mod lists;
+mod meter;
 mod methods;
 mod nesting;
 mod object;
@@ -15,12 +18,16 @@ mod percent;
 pub mod placeholders;
 pub mod prompt;
 mod python;
+mod questions;
 mod rewrite;
+mod slices;
 #[cfg(test)]
 mod tests;
+mod tokens;
 mod vars;
 mod views;
 mod words;
+mod work;
 
 use std::io;
 
@@ -29,7 +36,8 @@ use std::sync::OnceLock;
 
 use minijinja::{AutoEscape, Environment, ErrorKind, Output, State, Template, UndefinedBehavior, Value};
 
-pub(crate) use filters::{FILTERS, TESTS};
+pub(crate) use filters::FILTERS;
+pub(crate) use questions::TESTS;
 pub use vars::{Item, Stand, Vars};
 
 /// Largest rendered text, 16 MiB.
@@ -62,8 +70,7 @@ pub fn render_lenient(template: &str, vars: &Vars) -> Result<String, RenderError
 
 /// Checks the syntax of a template without rendering it.
 pub fn check(template: &str) -> Result<(), RenderError> {
-    let template = prepared(template)?;
-    strict().template_from_named_str("template", &template).map(drop).map_err(|error| explain(&error))
+    prepared(template)?.compiled(strict()).map(drop)
 }
 
 /// Names that a template uses and neither sets itself nor gets from the engine, sorted. Branches are not looked
@@ -72,7 +79,7 @@ pub fn check(template: &str) -> Result<(), RenderError> {
 pub fn undeclared(template: &str) -> Vec<String> {
     let Ok(template) = prepared(template) else { return Vec::new() };
     let env = strict();
-    let Ok(compiled) = env.template_from_named_str("template", &template) else { return Vec::new() };
+    let Ok(compiled) = template.compiled(env) else { return Vec::new() };
     let mut names = compiled.undeclared_variables(false);
     for (name, _) in env.globals() {
         names.remove(name);
@@ -90,7 +97,7 @@ pub fn unknown_filter(template: &str) -> Option<(String, usize)> {
         probe.err().is_some_and(|error| error.kind() == ErrorKind::UnknownFilter)
     };
     let template = prepared(template).ok()?;
-    let found = nesting::filters(&template);
+    let found = nesting::filters(&template.text);
     let (name, line) = found.into_iter().find(|(name, _)| !FILTERS.contains(name) && missing(name))?;
     Some((name.to_owned(), line))
 }
@@ -102,10 +109,9 @@ pub fn render_each(
     mut each: impl FnMut(Result<String, RenderError>),
 ) -> Result<(), RenderError> {
     let template = prepared(template)?;
-    let compiled =
-        strict().template_from_named_str("template", &template).map_err(|error| explain(&error))?;
+    let compiled = template.compiled(strict())?;
     for vars in all {
-        each(fill(&compiled, template.len(), &vars));
+        each(fill(&compiled, template.text.len(), &vars));
     }
     Ok(())
 }
@@ -118,8 +124,7 @@ fn strict() -> &'static Environment<'static> {
 
 fn run(template: &str, vars: &Vars, env: &Environment<'static>) -> Result<String, RenderError> {
     let template = prepared(template)?;
-    let compiled = env.template_from_named_str("template", &template).map_err(|error| explain(&error))?;
-    fill(&compiled, template.len(), vars)
+    fill(&template.compiled(env)?, template.text.len(), vars)
 }
 
 fn fill(compiled: &Template<'_, '_>, length: usize, vars: &Vars) -> Result<String, RenderError> {
@@ -136,7 +141,7 @@ fn fill(compiled: &Template<'_, '_>, length: usize, vars: &Vars) -> Result<Strin
 }
 
 /// Line ends as Jinja2 has them; refuses nesting that would overflow a small stack.
-fn prepared(template: &str) -> Result<String, RenderError> {
+fn prepared(template: &str) -> Result<Prepared, RenderError> {
     let text = template.replace("\r\n", "\n").replace('\r', "\n");
     match nesting::too_deep(&text) {
         Some((line, open)) => {
@@ -148,7 +153,33 @@ fn prepared(template: &str) -> Result<String, RenderError> {
             let message = message.to_owned();
             Err(RenderError { message, line: Some(line) })
         }
-        None => Ok(rewrite::operators(&text).unwrap_or(text)),
+        None => Ok(Prepared::of(text)),
+    }
+}
+
+/// A template as the engine gets it.
+struct Prepared {
+    text: String,
+    /// Line of a tag whose operators were not understood.
+    unread: Option<usize>,
+}
+
+impl Prepared {
+    fn of(text: String) -> Self {
+        let rewritten = rewrite::operators(&text);
+        Self { text: rewritten.text.unwrap_or(text), unread: rewritten.unread }
+    }
+
+    fn compiled<'t>(&'t self, env: &'t Environment<'static>) -> Result<Template<'t, 't>, RenderError> {
+        let compiled =
+            env.template_from_named_str("template", &self.text).map_err(|error| explain(&error))?;
+        match self.unread {
+            Some(line) => Err(RenderError {
+                message: "template syntax error: this tag holds something that is not available in scores, or is no expression".to_owned(),
+                line: Some(line),
+            }),
+            None => Ok(compiled),
+        }
     }
 }
 
@@ -170,10 +201,12 @@ fn environment(undefined: UndefinedBehavior) -> Environment<'static> {
     env
 }
 
-fn print(out: &mut Output<'_>, _state: &mut State<'_, '_>, value: &Value) -> Result<(), minijinja::Error> {
+fn print(out: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> Result<(), minijinja::Error> {
     if value.is_undefined() {
         return Ok(());
     }
+    views::no_generator("the text", value)?;
+    work::charge_whole(state, value)?;
     python::write_str(out, value)
         .map_err(|_| minijinja::Error::new(ErrorKind::WriteFailure, "a value could not be printed"))
 }
@@ -190,9 +223,6 @@ fn explain(error: &minijinja::Error) -> RenderError {
         }
         ErrorKind::OutOfFuel => format!("the template needs more than {MAX_STEPS} steps: is a loop too large?"),
         ErrorKind::SyntaxError => format!("template syntax error: {detail}"),
-        ErrorKind::InvalidOperation if detail.starts_with("tried to use % operator on unsupported types string") => {
-            format!("{detail}: fill a text in with `text|format(value)`")
-        }
         kind if detail.is_empty() => kind.to_string(),
         ErrorKind::UnknownFilter | ErrorKind::UnknownTest | ErrorKind::UnknownFunction | ErrorKind::InvalidOperation => {
             detail.to_owned()

@@ -1,28 +1,67 @@
 //! Variables as objects of the template engine: mappings keep their order and find integer keys by their text.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
-use minijinja::value::{Enumerator, Object, ObjectRepr};
-use minijinja::{Error, State, Value};
+use minijinja::value::{Enumerator, Kwargs, Object, ObjectRepr, Rest, Tuple, ValueKind, from_args};
+use minijinja::{Error, ErrorKind, State, Value};
 
+use super::lists::{self, Level};
 use super::vars::{Item, Stand, Vars};
+use super::{views, work};
 
-/// A mapping. Like every value of the engine it is immutable.
+/// A mapping that can be changed as Python's can (`d.update(x)`).
 #[derive(Debug)]
-struct Mapping {
+pub(super) struct Mapping {
+    held: RwLock<Held>,
+    level: Level,
+}
+
+#[derive(Debug, Default)]
+struct Held {
     entries: Vec<(Value, Value)>,
     index: BTreeMap<Value, usize>,
 }
 
-impl Mapping {
-    fn new(entries: Vec<(Value, Value)>) -> Self {
-        let index = entries.iter().enumerate().map(|(at, (key, _))| (key.clone(), at)).collect();
-        Self { entries, index }
+impl Held {
+    fn find(&self, key: &Value) -> Option<Value> {
+        self.index.get(&place(key)).map(|at| self.entries[*at].1.clone())
     }
 
-    fn find(&self, key: &Value) -> Option<Value> {
-        self.index.get(key).map(|at| self.entries[*at].1.clone())
+    fn set(&mut self, key: Value, value: Value) {
+        match self.index.get(&place(&key)) {
+            Some(at) => self.entries[*at].1 = value,
+            None => {
+                self.index.insert(place(&key), self.entries.len());
+                self.entries.push((key, value));
+            }
+        }
+    }
+
+    fn remove(&mut self, key: &Value) -> Option<Value> {
+        let at = self.index.remove(&place(key))?;
+        self.index.values_mut().filter(|place| **place > at).for_each(|place| *place -= 1);
+        Some(self.entries.remove(at).1)
+    }
+}
+
+/// A truth value finds what stands under 0 or 1.
+fn place(key: &Value) -> Value {
+    if key.kind() == ValueKind::Bool { Value::from(i64::from(key.is_true())) } else { key.clone() }
+}
+
+impl Mapping {
+    /// For `lists`, which sees to it that nothing holds itself.
+    pub(super) const fn level(&self) -> &Level {
+        &self.level
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Held> {
+        self.held.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut Held) -> T) -> T {
+        change(&mut self.held.write().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -32,12 +71,107 @@ impl Object for Mapping {
     }
 
     fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
-        self.find(key).or_else(|| self.find(&other_spelling(key)?))
+        let held = self.read();
+        held.find(key).or_else(|| held.find(&other_spelling(key)?))
     }
 
     fn enumerate(self: &Arc<Self>) -> Enumerator {
-        Enumerator::Values(self.entries.iter().map(|(key, _)| key.clone()).collect())
+        Enumerator::Values(self.read().entries.iter().map(|(key, _)| key.clone()).collect())
     }
+
+    fn enumerator_len(self: &Arc<Self>) -> Option<usize> {
+        Some(self.read().entries.len())
+    }
+}
+
+/// `{key: value, ...}`: keys and values in turn.
+pub(super) fn literal(state: &mut State<'_, '_>, all: Rest<Value>) -> Result<Value, Error> {
+    let mut entries = Vec::with_capacity(all.len() / 2);
+    for pair in all.chunks_exact(2) {
+        let [key, value] = pair else { continue };
+        work::charge_whole(state, key)?;
+        entries.push((usable(key)?, value.clone()));
+    }
+    Ok(mapping(entries))
+}
+
+/// A key as Python takes it: no list and no mapping.
+fn usable(key: &Value) -> Result<Value, Error> {
+    match key.kind() {
+        ValueKind::Map => Err(no_key("a mapping")),
+        ValueKind::Seq | ValueKind::Iterable if !key.is_tuple() => Err(no_key("a list")),
+        ValueKind::Undefined => Err(Error::new(ErrorKind::UndefinedError, "a key of a mapping is undefined")),
+        _ => Ok(key.clone()),
+    }
+}
+
+fn no_key(what: &str) -> Error {
+    Error::new(ErrorKind::InvalidOperation, format!("{what} cannot be the key of a mapping"))
+}
+
+/// Methods that change a mapping. `None` for one that is not here.
+pub(super) fn method(
+    state: &mut State<'_, '_>,
+    value: &Value,
+    name: &str,
+    args: &[Value],
+) -> Result<Option<Value>, Error> {
+    let Some(map) = value.downcast_object_ref::<Mapping>() else { return Ok(None) };
+    if name == "copy" {
+        let () = from_args(args)?;
+        work::charge_flat(state, value)?;
+        return Ok(Some(mapping(map.read().entries.clone())));
+    }
+    if !matches!(name, "update" | "setdefault" | "pop" | "popitem" | "clear") {
+        return Ok(None);
+    }
+    // What a method removes is looked for among all.
+    work::charge_items(state, if name.starts_with("pop") { map.read().entries.len() } else { 1 })?;
+    Ok(Some(match name {
+        "update" => {
+            let (more, kwargs): (Option<Value>, Kwargs) = from_args(args)?;
+            for (key, item) in views::entries(more.as_ref(), &kwargs)? {
+                work::charge_whole(state, &key)?;
+                let item = lists::held(state, &map.level, item)?;
+                let key = usable(&key)?;
+                map.change(|held| held.set(key, item));
+            }
+            Value::from(())
+        }
+        "setdefault" => {
+            let (key, item): (Value, Option<Value>) = from_args(args)?;
+            work::charge_whole(state, &key)?;
+            if let Some(found) = map.read().find(&key) {
+                return Ok(Some(found));
+            }
+            let item = lists::held(state, &map.level, item.unwrap_or_else(|| Value::from(())))?;
+            let key = usable(&key)?;
+            map.change(|held| held.set(key, item.clone()));
+            item
+        }
+        "pop" => {
+            let (key, default): (Value, Option<Value>) = from_args(args)?;
+            work::charge_whole(state, &key)?;
+            let found = map.change(|held| held.remove(&key)).or(default);
+            found.ok_or_else(|| {
+                let message = format!("pop: the mapping has no key {}", super::python::to_repr(&key));
+                Error::new(ErrorKind::InvalidOperation, message)
+            })?
+        }
+        "popitem" => {
+            let () = from_args(args)?;
+            let last = map.read().entries.last().cloned();
+            let (key, item) =
+                last.ok_or_else(|| Error::new(ErrorKind::InvalidOperation, "popitem: the mapping is empty"))?;
+            map.change(|held| held.remove(&key));
+            Value::from_object(Tuple::from([key, item]))
+        }
+        _ => {
+            let () = from_args(args)?;
+            map.change(|held| *held = Held::default());
+            Value::from(())
+        }
+    }))
 }
 
 /// What stands for a text that a sheet has not written yet.
@@ -119,7 +253,7 @@ fn value(item: &Item) -> Value {
         Item::Int(number) => i64::try_from(*number).map_or_else(|_| Value::from(*number), Value::from),
         Item::Float(number) => Value::from(*number),
         Item::Str(text) => Value::from(text.as_str()),
-        Item::List(items) => Value::from(items.iter().map(value).collect::<Vec<_>>()),
+        Item::List(items) => lists::list(items.iter().map(value).collect()),
         Item::Unknown(keys, stand) => {
             Value::from_object(Unknown { keys: keys.iter().map(value).collect(), stand: *stand })
         }
@@ -127,9 +261,13 @@ fn value(item: &Item) -> Value {
     }
 }
 
-/// A mapping that keeps the order of its entries.
+/// A mapping that keeps the order of its entries; of one key the first place and the last value count.
 pub(super) fn mapping(entries: Vec<(Value, Value)>) -> Value {
-    Value::from_object(Mapping::new(entries))
+    let mut held = Held::default();
+    for (key, item) in entries {
+        held.set(key, item);
+    }
+    Value::from_object(Mapping { held: RwLock::new(held), level: Level::default() })
 }
 
 /// All variables as the context of a template.

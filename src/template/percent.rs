@@ -5,7 +5,10 @@
 use minijinja::value::{Kwargs, Rest, StringInput, Value, ValueKind};
 use minijinja::{Error, ErrorKind, State};
 
-use super::{MAX_OUTPUT, object, python};
+use super::{MAX_OUTPUT, lists, object, python, work};
+
+/// Largest width and precision of one value.
+const MAX_WIDTH: usize = 10_000;
 
 /// `format(*args)` or `format(**names)`.
 pub(super) fn format(
@@ -31,11 +34,19 @@ pub(super) fn operator(state: &mut State, text: &Value, value: &Value) -> Result
         return fill(state, text, &all, None);
     }
     let names = (value.kind() == ValueKind::Map).then_some(value);
+    // To Python a list is a mapping here: it may go unused.
+    if lists::is_list(value) && !text.as_str().is_some_and(|text| text.contains('%')) {
+        return Ok(python::to_str(text));
+    }
     fill(state, text, std::slice::from_ref(value), names)
 }
 
 fn fill(state: &mut State, text: &Value, args: &[Value], names: Option<&Value>) -> Result<String, Error> {
     let input = StringInput::new(state, text)?.as_str().to_owned();
+    work::charge(state, input.len())?;
+    for value in args.iter().chain(names) {
+        work::charge_whole(state, value)?;
+    }
     let mut left = args.iter();
     let mut used_name = false;
     let mut out = String::with_capacity(input.len());
@@ -69,6 +80,7 @@ fn fill(state: &mut State, text: &Value, args: &[Value], names: Option<&Value>) 
                 c => width.push(c),
             }
         }
+        narrow(&width)?;
         let value = match named {
             Some(value) => value,
             None => next()?.clone(),
@@ -116,6 +128,10 @@ fn converted(kind: char, value: Value) -> Result<(char, Value), Error> {
 
 /// `str.format(*args, **names)`.
 pub(super) fn str_format(state: &mut State, text: &str, args: &[Value]) -> Result<Value, Error> {
+    work::charge(state, text.len())?;
+    for value in args {
+        work::charge_whole(state, value)?;
+    }
     let (args, kwargs): (&[Value], Kwargs) = minijinja::value::from_args(args)?;
     let mut auto = 0;
     let out = braces(state, text, args, &kwargs, &mut auto, 0)?;
@@ -194,10 +210,20 @@ fn one(state: &mut State, value: &Value, spec: &str) -> Result<String, Error> {
         Some(spec) => (Value::from(f64::try_from(value.clone())? * 100.0), format!("{spec}f"), true),
         None => (value.clone(), spec.to_owned(), false),
     };
+    narrow(&spec)?;
     let text = Value::from(format!("{{:{spec}}}"));
     let filled =
         minijinja_contrib::pycompat::unknown_method_callback(state, &text, "format", &[value])?.to_string();
     Ok(if percent { format!("{filled}%") } else { filled })
+}
+
+/// Fails for a width or a precision that would make a text of gigabytes.
+fn narrow(spec: &str) -> Result<(), Error> {
+    let wide = |digits: &str| digits.parse::<usize>().map_or(!digits.is_empty(), |width| width > MAX_WIDTH);
+    if spec.split(|c: char| !c.is_ascii_digit()).any(wide) {
+        return Err(invalid(format!("format: the width in `{spec}` is too large; at most {MAX_WIDTH}")));
+    }
+    Ok(())
 }
 
 fn closing(text: &str) -> Option<usize> {

@@ -5,8 +5,8 @@ use std::fmt::{self, Write};
 use minijinja::Value;
 use minijinja::value::ValueKind;
 
-/// Nested deeper than this a container is printed as `...`, because printing recurses.
-const MAX_DEPTH: usize = 40;
+/// Nested deeper than this a container is not printed, because printing recurses.
+const MAX_DEPTH: usize = super::work::MAX_DEPTH + 10;
 
 /// A float as Python's `repr` prints it.
 pub(super) struct Float(pub(super) f64);
@@ -57,7 +57,7 @@ pub(super) fn to_repr(value: &Value) -> String {
 
 fn write_repr(out: &mut dyn Write, value: &Value, depth: usize) -> fmt::Result {
     if depth > MAX_DEPTH {
-        return out.write_str("...");
+        return Err(fmt::Error);
     }
     if let Some(named) = value.downcast_object_ref::<super::views::Named>() {
         return named.write(out, |out, items| write_items(out, items.iter().cloned(), depth).map(drop));
@@ -142,7 +142,7 @@ fn write_quoted(out: &mut dyn Write, text: &str) -> fmt::Result {
 }
 
 /// Whether Python prints the character itself: no control, format or private one, and of the spaces only ` `.
-fn is_printable(c: char) -> bool {
+pub(super) fn is_printable(c: char) -> bool {
     !matches!(c, '\u{0}'..='\u{1f}' | '\u{7f}'..='\u{a0}' | '\u{ad}' | '\u{61c}' | '\u{1680}' | '\u{180e}'
         | '\u{2000}'..='\u{200f}' | '\u{2028}'..='\u{202f}' | '\u{205f}'..='\u{206f}' | '\u{3000}'
         | '\u{e000}'..='\u{f8ff}' | '\u{feff}' | '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}'

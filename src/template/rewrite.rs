@@ -1,304 +1,580 @@
-//! Writes two operators as calls before a template is compiled, because the engine's own differ from Python's:
-//! `a < b` as `__compare(a, '<', b)`, and `"text %s" % b` as `"text %s"|__percent(b)`.
+//! Writes operators, slices and mappings as calls before a template is compiled, because the engine's own differ from
+//! Python's, know no bounds, or make values that cannot be changed: `a + b < c` becomes
+//! `__compare(__calc(a, '+', b), '<', c)`, `x[1:]` becomes `x.__slice(1, none, none)`, `{'k': v}` becomes
+//! `__dict('k', v)`, and what `set` and `with` keep passes through `__keep`.
 //!
-//! A reading of tokens, not a parser: where it is not sure of the bounds of an operand it leaves the text as it is, and
-//! the engine's operator acts. Lines stay where they are.
+//! It follows the grammar of expressions, so the calls bind as the operators did. Lines stay where they are. A tag that it
+//! cannot read is left to the engine, which says what is wrong with it; when the engine finds nothing wrong, the tag is
+//! refused all the same ([`Rewritten::unread`]), because what is not rewritten is not bounded.
 
-use super::{compare, nesting};
+use super::nesting;
+use super::tokens::{Kind, Token, tokens};
 
-/// Deeper brackets are left alone: every call is depth for the compiler.
-const MAX_DEPTH: usize = 6;
-/// The filter that stands for `%` behind a text.
-pub(super) const PERCENT: &str = "__percent";
+/// The function for `+`, `-`, `*`, `/`, `//`, `%`, `**` and `~`: values and operators in turn.
+pub(super) const CALC: &str = "__calc";
+/// The function for `==`, `!=`, `<`, `<=`, `>`, `>=`, `in` and `not in`: values and operators in turn.
+pub(super) const COMPARE: &str = "__compare";
+/// The function for `{...}`: keys and values in turn.
+pub(super) const DICT: &str = "__dict";
+/// The function for values that a name will hold.
+pub(super) const KEEP: &str = "__keep";
+/// The method for `[from:to:step]`.
+pub(super) const SLICE: &str = "__slice";
+/// More entries are left to the engine, which limits the number of arguments.
+const MAX_ENTRIES: usize = 900;
 
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Kind {
-    Text,
-    Number,
-    Name,
-    /// An opening bracket, with the position of the token that closes it.
-    Open(usize),
-    Close,
-    Other,
+/// A template as the engine gets it.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Rewritten {
+    /// `None` when nothing had to be changed.
+    pub(super) text: Option<String>,
+    /// Line of the first tag that was not understood.
+    pub(super) unread: Option<usize>,
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Token<'t> {
-    kind: Kind,
-    text: &'t str,
-    start: usize,
+/// One replacement. At one place what ends comes before what begins, and of what begins the outermost is first.
+#[derive(Debug)]
+struct Edit {
+    from: usize,
+    to: usize,
+    begins: bool,
+    text: String,
 }
 
-impl Token<'_> {
-    const fn end(&self) -> usize {
-        self.start + self.text.len()
-    }
-}
-
-/// Replacements: from, to, text. Sorted by position in the end.
-type Edits = Vec<(usize, usize, String)>;
-
-/// The template with both operators written as calls; `None` when it has neither.
-pub(super) fn operators(text: &str) -> Option<String> {
-    let mut edits = Edits::new();
+/// The template with its operators written as calls.
+pub(super) fn operators(text: &str) -> Rewritten {
+    let mut edits: Vec<Edit> = Vec::new();
+    let mut unread = None;
     nesting::each_tag(text, |start, body| {
-        if !body.contains(['<', '>', '%']) {
-            return;
-        }
-        if let Some(mut tokens) = tokens(body, start) {
-            // The mark for white space at the beginning of a tag.
-            if tokens.first().is_some_and(|token| matches!(token.text, "-" | "+") && token.start == start) {
-                tokens.remove(0);
-                reposition(&mut tokens);
-            }
-            group(&tokens, 0, tokens.len(), 0, &mut edits);
-            percents(&tokens, &mut edits);
+        let mut mine = Vec::new();
+        let read = tokens(body, start).and_then(|tokens| {
+            Reader::new(&tokens, start, body.len(), &mut mine).tag(text.as_bytes()[start - 1])
+        });
+        match read {
+            Some(()) => edits.append(&mut mine),
+            None => unread = unread.or_else(|| Some(1 + text[..start].matches('\n').count())),
         }
     });
     if edits.is_empty() {
-        return None;
+        return Rewritten { text: None, unread };
     }
-    // At one place what ends comes before what begins.
-    edits.sort_by_key(|(from, to, text)| (*from, *to, text != ")"));
-    let mut out = String::with_capacity(text.len() + edits.len() * 16);
+    let order = |at: usize, edit: &Edit| {
+        let position = i64::try_from(at).unwrap_or(i64::MAX);
+        (edit.from, edit.to, edit.begins, if edit.begins { -position } else { position })
+    };
+    let mut places: Vec<usize> = (0..edits.len()).collect();
+    places.sort_by_key(|at| order(*at, &edits[*at]));
+    let mut out = String::with_capacity(text.len() + edits.len() * 8);
     let mut at = 0;
-    for (from, to, new) in &edits {
-        out.push_str(&text[at..*from]);
-        out.push_str(new);
-        at = *to;
+    for edit in places.into_iter().map(|place| &edits[place]) {
+        out.push_str(&text[at..edit.from]);
+        out.push_str(&edit.text);
+        at = edit.to;
     }
     out.push_str(&text[at..]);
-    Some(out)
+    Rewritten { text: Some(out), unread }
 }
 
-fn reposition(tokens: &mut [Token<'_>]) {
-    for token in tokens {
-        if let Kind::Open(close) = &mut token.kind {
-            *close -= 1;
-        }
+/// Reads one tag. Every method leaves `at` behind what it read; `None` is: this is not an expression.
+struct Reader<'a, 't> {
+    all: &'a [Token<'t>],
+    at: usize,
+    /// Behind the last token that counts: before a mark for white space, or a closing bracket.
+    end: usize,
+    /// Inside a literal whose value is kept as a whole.
+    kept: bool,
+    edits: &'a mut Vec<Edit>,
+}
+
+impl<'a, 't> Reader<'a, 't> {
+    fn new(all: &'a [Token<'t>], start: usize, length: usize, edits: &'a mut Vec<Edit>) -> Self {
+        let mark = |token: &Token<'_>| matches!(token.text, "-" | "+");
+        let at = usize::from(all.first().is_some_and(|token| mark(token) && token.start == start));
+        let last = all.last().filter(|token| all.len() > at && mark(token) && token.end() == start + length);
+        let end = all.len() - usize::from(last.is_some());
+        Self { all, at, end, kept: false, edits }
     }
-}
 
-/// `None` when the brackets do not match or a string is open.
-fn tokens(body: &str, start: usize) -> Option<Vec<Token<'_>>> {
-    let bytes = body.as_bytes();
-    let mut found: Vec<Token<'_>> = Vec::new();
-    let mut open: Vec<usize> = Vec::new();
-    let mut at = 0;
-    while at < bytes.len() {
-        let from = at;
-        let kind = match bytes[at] {
-            byte if byte.is_ascii_whitespace() => {
-                at += 1;
-                continue;
+    /// A whole tag; `opened` is the second character of what opened it.
+    fn tag(mut self, opened: u8) -> Option<()> {
+        if opened == b'{' {
+            let from = self.at;
+            self.condition(true)?;
+            self.tuple(from)?;
+            return self.over();
+        }
+        let word = self.all.get(self.at).filter(|token| token.kind == Kind::Name && self.at < self.end)?.text;
+        self.at += 1;
+        match word {
+            "if" | "elif" | "do" => self.condition(true)?,
+            // Nothing is escaped in prompts unless a filter does it.
+            "autoescape" => self.skip("false").then_some(())?,
+            "for" => self.for_loop()?,
+            "set" => self.set()?,
+            "with" => self.with()?,
+            "macro" => {
+                self.name()?;
+                self.parameters()?;
             }
-            b'"' | b'\'' => {
-                at = nesting::string_end(bytes, at) + 1;
-                Kind::Text
-            }
-            byte if byte.is_ascii_digit() => {
-                let word = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_alphanumeric);
-                let fraction = |at: usize| {
-                    bytes.get(at) == Some(&b'.') && bytes.get(at + 1).is_some_and(u8::is_ascii_digit)
-                };
-                while word(at) || fraction(at) || bytes.get(at) == Some(&b'_') {
-                    at += 1;
+            "call" => {
+                if self.peek().is_some_and(|token| matches!(token.kind, Kind::Open(_))) {
+                    self.parameters()?;
                 }
-                Kind::Number
+                self.condition(true)?;
             }
-            byte if byte.is_ascii_alphabetic() || byte == b'_' || byte >= 0x80 => {
-                while at < bytes.len()
-                    && (bytes[at].is_ascii_alphanumeric() || bytes[at] == b'_' || bytes[at] >= 0x80)
-                {
-                    at += 1;
+            "filter" => self.filter_chain()?,
+            // Nothing to calculate in, or nothing that scores have.
+            _ => return Some(()),
+        }
+        self.over()
+    }
+
+    fn over(&self) -> Option<()> {
+        (self.at == self.end).then_some(())
+    }
+
+    fn peek(&self) -> Option<&Token<'t>> {
+        (self.at < self.end).then(|| &self.all[self.at])
+    }
+
+    fn is(&self, text: &str) -> bool {
+        self.peek().is_some_and(|token| token.text == text && token.kind != Kind::Text)
+    }
+
+    fn skip(&mut self, text: &str) -> bool {
+        let found = self.is(text);
+        self.at += usize::from(found);
+        found
+    }
+
+    fn name(&mut self) -> Option<()> {
+        let found = self.peek()?.kind == Kind::Name;
+        self.at += 1;
+        found.then_some(())
+    }
+
+    fn edit(&mut self, from: usize, to: usize, begins: bool, text: impl Into<String>) {
+        self.edits.push(Edit { from, to, begins, text: text.into() });
+    }
+
+    /// Puts text before the token `from` and behind the token that was read last.
+    fn around(&mut self, from: usize, before: &str, behind: &str) {
+        let (start, end) = (self.all[from].start, self.all[self.at - 1].end());
+        self.edit(end, end, false, behind);
+        self.edit(start, start, true, before);
+    }
+
+    /// `, more, values` behind the expression that began at `from`.
+    fn tuple(&mut self, from: usize) -> Option<bool> {
+        if !self.is(",") {
+            return Some(false);
+        }
+        while self.skip(",") {
+            if self.at == self.end {
+                break;
+            }
+            self.condition(true)?;
+        }
+        self.around(from, "(", ")");
+        Some(true)
+    }
+
+    fn for_loop(&mut self) -> Option<()> {
+        self.target(&["in"])?;
+        self.skip("in").then_some(())?;
+        let from = self.at;
+        self.condition(false)?;
+        if self.is(",") {
+            while self.skip(",") {
+                self.condition(false)?;
+            }
+            self.around(from, "(", ")");
+        }
+        if self.skip("if") {
+            self.condition(true)?;
+        }
+        self.skip("recursive");
+        Some(())
+    }
+
+    /// Names that are given a value, up to one of these words.
+    fn target(&mut self, until: &[&str]) -> Option<()> {
+        while let Some(token) = self.peek() {
+            if until.contains(&token.text) {
+                return Some(());
+            }
+            match token.kind {
+                Kind::Name | Kind::Open(_) | Kind::Close => self.at += 1,
+                Kind::Other if matches!(token.text, "," | ".") => self.at += 1,
+                _ => return None,
+            }
+        }
+        Some(())
+    }
+
+    fn set(&mut self) -> Option<()> {
+        self.target(&["=", "|"])?;
+        if self.at == self.end {
+            return Some(());
+        }
+        if self.skip("|") {
+            return self.filter_chain();
+        }
+        self.skip("=").then_some(())?;
+        let from = self.at;
+        self.condition(true)?;
+        self.tuple(from)?;
+        self.around(from, &format!("{KEEP}("), ")");
+        Some(())
+    }
+
+    fn with(&mut self) -> Option<()> {
+        while self.at < self.end {
+            self.target(&["="])?;
+            self.skip("=").then_some(())?;
+            let from = self.at;
+            self.condition(true)?;
+            self.around(from, &format!("{KEEP}("), ")");
+            if !self.skip(",") {
+                break;
+            }
+        }
+        Some(())
+    }
+
+    /// `(a, b=1)` of a macro.
+    fn parameters(&mut self) -> Option<()> {
+        let close = self.bracket()?;
+        let outer = std::mem::replace(&mut self.end, close);
+        while self.at < close {
+            self.name()?;
+            if self.skip("=") {
+                self.condition(true)?;
+            }
+            if !self.skip(",") {
+                break;
+            }
+        }
+        self.over()?;
+        self.leave(outer);
+        Some(())
+    }
+
+    /// Enters a bracket and says where it closes.
+    fn bracket(&mut self) -> Option<usize> {
+        let Kind::Open(close) = self.peek()?.kind else { return None };
+        self.at += 1;
+        Some(close)
+    }
+
+    fn leave(&mut self, outer: usize) {
+        self.at = self.end + 1;
+        self.end = outer;
+    }
+
+    /// `upper|replace('a', 'b')` without a value in front.
+    fn filter_chain(&mut self) -> Option<()> {
+        loop {
+            self.dotted()?;
+            if self.is("(") {
+                self.arguments()?;
+            }
+            if !self.skip("|") {
+                return Some(());
+            }
+        }
+    }
+
+    fn dotted(&mut self) -> Option<()> {
+        self.name()?;
+        while self.skip(".") {
+            self.name()?;
+        }
+        Some(())
+    }
+
+    /// `a if b else c`; without `if` where that word means something else.
+    fn condition(&mut self, with_if: bool) -> Option<()> {
+        self.any()?;
+        while with_if && self.skip("if") {
+            self.any()?;
+            if self.skip("else") {
+                self.condition(true)?;
+            }
+        }
+        Some(())
+    }
+
+    /// `or`, `and`, `not`: the engine's own, because they do not look at what they need not.
+    fn any(&mut self) -> Option<()> {
+        loop {
+            while self.skip("not") {}
+            self.comparison()?;
+            if !self.skip("or") && !self.skip("and") {
+                return Some(());
+            }
+        }
+    }
+
+    fn comparison(&mut self) -> Option<()> {
+        let from = self.at;
+        self.sum()?;
+        let mut found: Vec<(usize, usize, &'t str)> = Vec::new();
+        let mut constant = self.constant(from);
+        while let Some(token) = self.peek() {
+            let first = self.at;
+            let operator = match (token.kind, token.text) {
+                (Kind::Other, text @ ("==" | "!=" | "<" | "<=" | ">" | ">=")) => text,
+                (Kind::Name, "in") => "in",
+                (Kind::Name, "not") if self.all.get(self.at + 1).is_some_and(|next| next.text == "in") => {
+                    self.at += 1;
+                    "not in"
                 }
-                Kind::Name
-            }
-            b'(' | b'[' | b'{' => {
-                open.push(found.len());
-                at += 1;
-                Kind::Open(0)
-            }
-            b')' | b']' | b'}' => {
-                let opened = open.pop()?;
-                found[opened].kind = Kind::Open(found.len());
-                at += 1;
-                Kind::Close
-            }
-            _ => {
-                let two = ["<=", ">=", "==", "!=", "//", "**"];
-                at += if two.iter().any(|two| body[from..].starts_with(two)) { 2 } else { 1 };
-                Kind::Other
-            }
-        };
-        found.push(Token { kind, text: body.get(from..at)?, start: start + from });
+                _ => break,
+            };
+            self.at += 1;
+            found.push((first, self.at - 1, operator));
+            let operand = self.at;
+            self.sum()?;
+            constant |= self.constant(operand);
+        }
+        // Whether something is a given number or text the engine knows as well.
+        let simple = found.len() == 1 && matches!(found[0].2, "==" | "!=") && constant;
+        if !found.is_empty() && !simple {
+            self.call(from, COMPARE, &found);
+        }
+        Some(())
     }
-    open.is_empty().then_some(found)
-}
 
-fn ordering(token: &Token<'_>) -> bool {
-    token.kind == Kind::Other && matches!(token.text, "<" | ">" | "<=" | ">=")
-}
-
-/// Comparisons of one group: the tokens between two brackets, or a whole tag.
-fn group(all: &[Token<'_>], from: usize, to: usize, depth: usize, edits: &mut Edits) {
-    if depth > MAX_DEPTH {
-        return;
+    /// What was read since `from` is a single number or text.
+    fn constant(&self, from: usize) -> bool {
+        self.at == from + 1 && matches!(self.all[from].kind, Kind::Text | Kind::Number)
     }
-    let in_for = depth == 0 && all.first().is_some_and(|token| token.text == "for");
-    let mut bound_in = in_for;
-    // Of the segment that is read: where it begins, and its comparisons.
-    let (mut begin, mut found, mut other) = (from, Vec::new(), false);
-    let mut at = from;
-    while at < to {
-        let token = &all[at];
-        let after_is = at > 0 && all[at - 1].text == "is";
-        let after_dot = at > 0 && all[at - 1].text == ".";
-        let bound = match token.kind {
-            Kind::Open(close) => {
-                group(all, at + 1, close, depth + 1, edits);
-                at = close + 1;
-                continue;
+
+    fn sum(&mut self) -> Option<()> {
+        self.level(&["+", "-"], |reader| {
+            reader.level(&["~"], |reader| {
+                reader.level(&["*", "/", "//", "%"], |reader| reader.level(&["**"], |reader| reader.value()))
+            })
+        })
+    }
+
+    /// Operands and these operators between them.
+    fn level(&mut self, operators: &[&str], operand: impl Fn(&mut Self) -> Option<()>) -> Option<()> {
+        let from = self.at;
+        operand(self)?;
+        let mut found = Vec::new();
+        while let Some(token) = self.peek().copied() {
+            if token.kind != Kind::Other || !operators.contains(&token.text) {
+                break;
             }
-            Kind::Name if after_dot => false,
-            Kind::Name => match token.text {
-                "and" | "or" | "if" | "else" | "elif" | "set" => true,
-                "not" => !after_is,
-                "in" if bound_in => {
-                    bound_in = false;
-                    true
+            found.push((self.at, self.at, token.text));
+            self.at += 1;
+            operand(self)?;
+        }
+        if !found.is_empty() {
+            self.call(from, CALC, &found);
+        }
+        Some(())
+    }
+
+    fn call(&mut self, from: usize, name: &str, operators: &[(usize, usize, &str)]) {
+        for (first, last, operator) in operators {
+            let (start, end) = (self.all[*first].start, self.all[*last].end());
+            self.edit(start, end, true, format!(", '{operator}', "));
+        }
+        self.around(from, &format!("{name}("), ")");
+    }
+
+    /// A value with its sign, what is picked from it, and its filters and tests.
+    fn value(&mut self) -> Option<()> {
+        self.signed()?;
+        loop {
+            if self.skip("|") {
+                self.dotted()?;
+                if self.is("(") {
+                    self.arguments()?;
                 }
-                "in" => {
-                    other = true;
-                    false
+            } else if self.skip("is") {
+                self.skip("not");
+                self.dotted()?;
+                if self.is("(") {
+                    self.arguments()?;
+                } else if self.is_argument() {
+                    self.signed()?;
                 }
-                "recursive" => in_for && at + 1 == to,
-                _ => false,
-            },
-            Kind::Other if matches!(token.text, "==" | "!=") => {
-                other = true;
-                false
+            } else {
+                return Some(());
             }
-            Kind::Other if ordering(token) => {
-                found.push(at);
-                false
+        }
+    }
+
+    /// A test may take one argument without brackets.
+    fn is_argument(&self) -> bool {
+        self.peek().is_some_and(|token| match token.kind {
+            Kind::Text | Kind::Number => true,
+            Kind::Open(_) => token.text != "(",
+            Kind::Name => {
+                !matches!(token.text, "and" | "or" | "else" | "is" | "if" | "in" | "not" | "recursive")
             }
-            Kind::Other => matches!(token.text, "," | ":" | "="),
-            Kind::Text | Kind::Number | Kind::Close => false,
-        };
-        if bound {
-            segment(all, begin, at, &found, other, edits);
-            (begin, found, other) = (at + 1, Vec::new(), false);
-        }
-        at += 1;
+            Kind::Other | Kind::Close => false,
+        })
     }
-    let mut end = to;
-    // The mark for white space at the end of a tag.
-    if depth == 0 && end > begin && matches!(all[end - 1].text, "-" | "+") {
-        end -= 1;
-    }
-    segment(all, begin, end, &found, other, edits);
-}
 
-/// One comparison between two operands; chains are left to the engine.
-fn segment(all: &[Token<'_>], from: usize, to: usize, found: &[usize], other: bool, edits: &mut Edits) {
-    let &[op] = found else { return };
-    if other || op == from || op + 1 >= to || all[from].text.starts_with('*') {
-        return;
-    }
-    let operator = &all[op];
-    edits.push((all[from].start, all[from].start, format!("{}(", compare::NAME)));
-    edits.push((operator.start, operator.end(), format!(", '{}', ", operator.text)));
-    edits.push((all[to - 1].end(), all[to - 1].end(), ")".to_owned()));
-}
-
-/// `"text" % operand`, unless something before the text binds as tightly.
-fn percents(all: &[Token<'_>], edits: &mut Edits) {
-    for (at, token) in all.iter().enumerate().skip(1) {
-        let text = &all[at - 1];
-        if token.text != "%" || token.kind != Kind::Other || text.kind != Kind::Text {
-            continue;
-        }
-        let before = at.checked_sub(2).map(|at| &all[at]);
-        let tight = before.is_some_and(|before| {
-            before.kind == Kind::Text
-                || matches!(before.text, "*" | "/" | "//" | "%" | "**" | "-" | "|" | "is")
-        });
-        if tight {
-            continue;
-        }
-        if let Some(end) = operand(all, at + 1) {
-            edits.push((token.start, token.end(), format!("|{PERCENT}(")));
-            edits.push((end, end, ")".to_owned()));
-        }
-    }
-}
-
-/// Where the operand ends that begins here: a value with everything that binds to it.
-fn operand(all: &[Token<'_>], mut at: usize) -> Option<usize> {
-    let first = all.get(at)?;
-    let mut end = match first.kind {
-        Kind::Text | Kind::Number | Kind::Name => first.end(),
-        Kind::Open(close) => {
-            at = close;
-            all[close].end()
-        }
-        Kind::Close | Kind::Other => return None,
-    };
-    at += 1;
-    while let Some(token) = all.get(at) {
-        match (token.kind, token.text) {
-            (Kind::Open(close), "(" | "[") => {
-                end = all[close].end();
-                at = close + 1;
+    fn signed(&mut self) -> Option<()> {
+        while self.skip("-") || self.skip("+") {}
+        let first = *self.peek()?;
+        match first.kind {
+            Kind::Text => {
+                while self.peek().is_some_and(|token| token.kind == Kind::Text) {
+                    self.at += 1;
+                }
             }
-            (Kind::Other, "." | "|") => {
-                end = all.get(at + 1)?.end();
-                at += 2;
+            Kind::Number => self.at += 1,
+            Kind::Name if matches!(first.text, "and" | "or" | "if" | "else" | "in" | "is" | "not") => {
+                return None;
             }
-            (Kind::Other, "**") | (Kind::Name, "is") | (Kind::Text, _) => return None,
-            _ => break,
+            Kind::Name => self.at += 1,
+            Kind::Open(_) if first.text == "{" => self.mapping()?,
+            Kind::Open(close) => self.items(close, first.text == "[")?,
+            Kind::Close | Kind::Other => return None,
         }
-    }
-    Some(end)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn check(text: &str, expected: &str) {
-        assert_eq!(operators(text).as_deref().unwrap_or(text), expected);
-    }
-
-    #[test]
-    fn comparisons_become_calls_and_keep_their_bounds() {
-        check("{{ a < b }}", "{{ __compare(a , '<',  b) }}");
-        check("{%- if not a.b|f(1) >= 2 and c %}", "{%- if not __compare(a.b|f(1) , '>=',  2) and c %}");
-        check("{% for x in l if x > 1 -%}", "{% for x in l if __compare(x , '>',  1) -%}");
-        check("{{ f(a<b, k=c>d)[1] }}", "{{ f(__compare(a, '<', b), k=__compare(c, '>', d))[1] }}");
-        check("{{ 'y' if a > -1 else z }}", "{{ 'y' if __compare(a , '>',  -1) else z }}");
-        check("{{ a < b is odd }}", "{{ __compare(a , '<',  b is odd) }}");
-        for same in [
-            "{{ 1 < x < 3 }}",
-            "{{ a < b == c }}",
-            "a < b",
-            "{# a < b #}",
-            "{% raw %}{{ a < b }}{% endraw %}",
-            "{{ '<' }}",
-            "{{ a < ( }}",
-        ] {
-            assert_eq!(operators(same), None, "{same}");
+        loop {
+            if self.skip(".") {
+                let kind = self.peek()?.kind;
+                matches!(kind, Kind::Name | Kind::Number).then_some(())?;
+                self.at += 1;
+            } else if self.is("[") {
+                self.subscript()?;
+            } else if self.is("(") {
+                self.arguments()?;
+            } else {
+                return Some(());
+            }
         }
     }
 
-    #[test]
-    fn a_text_before_a_percent_sign_is_filled_in() {
-        check("{{ '%s' % x }}", "{{ '%s' |__percent( x) }}");
-        check("{{ '%s' % x.y[0]|upper ~ z }}", "{{ '%s' |__percent( x.y[0]|upper) ~ z }}");
-        check("{{ '%s' % (a, b) < 'c' }}", "{{ __compare('%s' |__percent( (a, b)) , '<',  'c') }}");
-        for same in ["{{ x % 2 }}", "{{ 2 * 'a' % 3 }}", "{{ '%s' % a ** 2 }}", "{% if a %}"] {
-            assert_eq!(operators(same), None, "{same}");
+    /// The values in a list, or in round brackets. Values that are not constant are kept, so that their size is known.
+    fn items(&mut self, close: usize, list: bool) -> Option<()> {
+        let from = self.at;
+        let variable = self.all[from..close].iter().any(|token| token.kind == Kind::Name);
+        let keep = variable && !self.kept && (list || self.has(close, ","));
+        let before = self.kept;
+        self.kept |= keep;
+        self.at += 1;
+        let outer = std::mem::replace(&mut self.end, close);
+        while self.at < close {
+            self.condition(true)?;
+            if !self.skip(",") {
+                break;
+            }
         }
+        self.over()?;
+        self.leave(outer);
+        self.kept = before;
+        if keep {
+            self.around(from, &format!("{KEEP}("), ")");
+        }
+        Some(())
+    }
+
+    /// Whether a bracket that opens here holds this sign at its own level.
+    fn has(&self, close: usize, sign: &str) -> bool {
+        let mut at = self.at + 1;
+        while at < close {
+            match self.all[at].kind {
+                Kind::Open(inner) => at = inner,
+                Kind::Other if self.all[at].text == sign => return true,
+                _ => (),
+            }
+            at += 1;
+        }
+        false
+    }
+
+    fn mapping(&mut self) -> Option<()> {
+        let from = self.at;
+        let close = self.bracket()?;
+        let outer = std::mem::replace(&mut self.end, close);
+        let mut colons = Vec::new();
+        while self.at < close {
+            self.condition(true)?;
+            colons.push(self.at);
+            self.skip(":").then_some(())?;
+            self.condition(true)?;
+            if !self.skip(",") {
+                break;
+            }
+        }
+        self.over()?;
+        self.leave(outer);
+        if colons.len() <= MAX_ENTRIES {
+            self.swap(from, &format!("{DICT}("));
+            self.swap(close, ")");
+            for colon in colons {
+                self.swap(colon, ",");
+            }
+        }
+        Some(())
+    }
+
+    /// Another text for one token.
+    fn swap(&mut self, token: usize, text: &str) {
+        let (start, end) = (self.all[token].start, self.all[token].end());
+        self.edit(start, end, true, text);
+    }
+
+    fn subscript(&mut self) -> Option<()> {
+        let from = self.at;
+        let close = self.bracket()?;
+        let outer = std::mem::replace(&mut self.end, close);
+        let mut colons = Vec::new();
+        let mut given = vec![false];
+        while self.at < close {
+            if self.is(":") {
+                colons.push(self.at);
+                given.push(false);
+                self.at += 1;
+            } else {
+                self.condition(true)?;
+                *given.last_mut()? = true;
+                (self.at == close || self.is(":")).then_some(())?;
+            }
+        }
+        self.leave(outer);
+        if colons.is_empty() {
+            return Some(());
+        }
+        (colons.len() <= 2).then_some(())?;
+        let part = |at: usize| if given[at] { "" } else { "none" };
+        self.swap(from, &format!(".{SLICE}({}", part(0)));
+        for (at, colon) in colons.iter().enumerate() {
+            self.swap(*colon, &format!(", {}", part(at + 1)));
+        }
+        self.swap(close, ")");
+        Some(())
+    }
+
+    fn arguments(&mut self) -> Option<()> {
+        let close = self.bracket()?;
+        let outer = std::mem::replace(&mut self.end, close);
+        while self.at < close {
+            if !self.skip("**") {
+                self.skip("*");
+            }
+            let named =
+                self.all.get(self.at + 1).is_some_and(|next| next.text == "=" && next.kind == Kind::Other);
+            if named {
+                self.name()?;
+                self.at += 1;
+            }
+            self.condition(true)?;
+            if !self.skip(",") {
+                break;
+            }
+        }
+        self.over()?;
+        self.leave(outer);
+        Some(())
     }
 }

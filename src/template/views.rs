@@ -8,7 +8,8 @@ use minijinja::value::{Enumerator, Kwargs, Object, ObjectRepr, Rest, Value, from
 use minijinja::{Environment, Error, ErrorKind, State};
 
 use super::filters::either;
-use super::{compare, object};
+use super::meter::{Meter, metered};
+use super::{compare, object, work};
 
 /// Most numbers of one `range`.
 const MAX_RANGE: u64 = 100_000;
@@ -17,15 +18,18 @@ const MAX_RANGE: u64 = 100_000;
 pub(super) fn register(env: &mut Environment<'_>) {
     env.add_function("range", range);
     env.add_function("dict", dict);
+    namespaces(env);
     env.add_function("cycler", |items: Rest<Value>| match items.is_empty() {
         true => Err(invalid("cycler: no items given".to_owned())),
         false => Ok(Value::from_object(Cycler { items: items.to_vec(), at: AtomicUsize::new(0) })),
     });
-    env.add_filter("groupby", groupby);
-    env.add_filter("sort", sort);
-    env.add_filter("unique", unique);
-    env.add_filter(
+    metered(env, "groupby", Meter::Whole, groupby);
+    metered(env, "sort", Meter::Whole, sort);
+    metered(env, "unique", Meter::Whole, unique);
+    metered(
+        env,
         "min",
+        Meter::Whole,
         |state: &State, value: Value, case: Option<bool>, attribute: Option<Value>, kwargs: Kwargs| {
             let options =
                 options(&[("case_sensitive", case.map(Value::from)), ("attribute", attribute)], &kwargs)?;
@@ -33,8 +37,10 @@ pub(super) fn register(env: &mut Environment<'_>) {
             minijinja::filters::min(state, value, options)
         },
     );
-    env.add_filter(
+    metered(
+        env,
         "max",
+        Meter::Whole,
         |state: &State, value: Value, case: Option<bool>, attribute: Option<Value>, kwargs: Kwargs| {
             let options =
                 options(&[("case_sensitive", case.map(Value::from)), ("attribute", attribute)], &kwargs)?;
@@ -42,6 +48,19 @@ pub(super) fn register(env: &mut Environment<'_>) {
             minijinja::filters::max(state, value, options)
         },
     );
+}
+
+/// `namespace(mapping, **more)`; the engine takes either.
+fn namespaces(env: &mut Environment<'_>) {
+    let own = env.globals().find(|(name, _)| *name == "namespace").map(|(_, value)| value.clone());
+    let own = own.expect("the engine has namespaces");
+    env.add_function("namespace", move |state: &mut State<'_, '_>, value: Option<Value>, more: Kwargs| {
+        let found = entries(value.as_ref(), &more)?;
+        for (_, item) in &found {
+            work::charge_whole(state, item)?;
+        }
+        own.call(state, &[object::mapping(found)])
+    });
 }
 
 /// A sequence that prints by a name of its own.
@@ -59,14 +78,23 @@ enum Print {
     View(&'static str),
     /// `('key', [...])`.
     Pair,
+    /// What `map` and its like give: it has items, but neither a length nor a text.
+    Generator,
 }
 
 impl Object for Named {
     fn repr(self: &Arc<Self>) -> ObjectRepr {
-        ObjectRepr::Seq
+        if matches!(self.print, Print::Generator) { ObjectRepr::Iterable } else { ObjectRepr::Seq }
+    }
+
+    fn is_true(self: &Arc<Self>) -> bool {
+        matches!(self.print, Print::Generator) || !self.items.is_empty()
     }
 
     fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        if matches!(self.print, Print::Generator) {
+            return None;
+        }
         let at = match (key.as_str(), &self.print) {
             (Some("grouper"), Print::Pair) => 0,
             (Some("list"), Print::Pair) => 1,
@@ -76,7 +104,10 @@ impl Object for Named {
     }
 
     fn enumerate(self: &Arc<Self>) -> Enumerator {
-        Enumerator::Seq(self.items.len())
+        match self.print {
+            Print::Generator => Enumerator::Values(self.items.clone()),
+            _ => Enumerator::Seq(self.items.len()),
+        }
     }
 }
 
@@ -95,6 +126,7 @@ impl Named {
                 items(out, &self.items)?;
                 out.write_str("])")
             }
+            Print::Generator => Err(fmt::Error),
             Print::Pair => {
                 out.write_char('(')?;
                 items(out, &self.items)?;
@@ -116,9 +148,14 @@ pub(super) fn of_mapping(method: &str, found: Value) -> Result<Value, Error> {
 }
 
 /// `range(to)`, `range(from, to, step=1)`.
-fn range(first: i64, to: Option<i64>, step: Option<i64>) -> Result<Value, Error> {
+fn range(state: &mut State<'_, '_>, first: i64, to: Option<i64>, step: Option<i64>) -> Result<Value, Error> {
     let (from, to) = to.map_or((0, first), |to| (first, to));
-    let step = step.unwrap_or(1);
+    let range = numbers(from, to, step.unwrap_or(1))?;
+    work::charge_flat(state, &range)?;
+    Ok(range)
+}
+
+fn numbers(from: i64, to: i64, step: i64) -> Result<Value, Error> {
     let (low, high) = if step > 0 { (from, to) } else { (to, from) };
     let width = step.unsigned_abs();
     if width == 0 {
@@ -134,26 +171,60 @@ fn range(first: i64, to: Option<i64>, step: Option<i64>) -> Result<Value, Error>
 }
 
 /// `dict(mapping_or_pairs, **more)`.
-fn dict(value: Option<Value>, more: Kwargs) -> Result<Value, Error> {
-    let mut entries: Vec<(Value, Value)> = Vec::new();
-    let mut set = |key: Value, value: Value| match entries.iter_mut().find(|(known, _)| *known == key) {
-        Some(entry) => entry.1 = value,
-        None => entries.push((key, value)),
-    };
+fn dict(state: &mut State<'_, '_>, value: Option<Value>, more: Kwargs) -> Result<Value, Error> {
+    let found = entries(value.as_ref(), &more)?;
+    for (key, item) in &found {
+        work::charge_whole(state, key)?;
+        work::charge_whole(state, item)?;
+    }
+    Ok(object::mapping(found))
+}
+
+/// What `dict` and `update` take: a mapping or pairs, and names.
+pub(super) fn entries(value: Option<&Value>, more: &Kwargs) -> Result<Vec<(Value, Value)>, Error> {
+    let mut found = Vec::new();
     if let Some(value) = value {
         let mapping = value.kind() == minijinja::value::ValueKind::Map;
         for item in value.try_iter()? {
             if mapping {
-                set(item.clone(), value.get_item(&item)?);
+                let of_key = value.get_item(&item)?;
+                found.push((item, of_key));
             } else {
-                set(item.get_item_by_index(0)?, item.get_item_by_index(1)?);
+                found.push((item.get_item_by_index(0)?, item.get_item_by_index(1)?));
             }
         }
     }
     for name in more.args() {
-        set(Value::from(name), more.get(name)?);
+        found.push((Value::from(name), more.get(name)?));
     }
-    Ok(object::mapping(entries))
+    Ok(found)
+}
+
+/// What `map`, `select`, `batch` and their like give in Jinja2: something to go through, not a list.
+pub(super) fn generator(items: Vec<Value>) -> Value {
+    Value::from_object(Named { items, print: Print::Generator })
+}
+
+/// Fails for a [`generator`], of which Jinja2 would print an address in memory, or fail as well.
+pub(super) fn no_generator(what: &str, value: &Value) -> Result<(), Error> {
+    match value.downcast_object_ref::<Named>() {
+        Some(Named { print: Print::Generator, .. }) => Err(invalid(format!(
+            "{what} of what `map`, `select`, `batch` or the like gives: make it a list first, with `|list`"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// Whether it prints by a name of its own, so that it equals no list. The pairs of `groupby` are tuples.
+pub(super) fn is_named(value: &Value) -> bool {
+    value.downcast_object_ref::<Named>().is_some_and(|named| !matches!(named.print, Print::Pair))
+}
+
+/// The part of a `range` from the place `first` up to `behind`; `None` for what is no range.
+pub(super) fn sliced(value: &Value, first: i64, behind: i64, by: i64) -> Option<Value> {
+    let Print::Range { from, step, .. } = value.downcast_object_ref::<Named>()?.print else { return None };
+    let at = |place: i64| place.checked_mul(step).and_then(|far| far.checked_add(from));
+    numbers(at(first)?, at(behind)?, step.checked_mul(by)?).ok()
 }
 
 /// `groupby(attribute, default=none, case_sensitive=false)`.
@@ -224,8 +295,8 @@ fn options(known: &[(&'static str, Option<Value>)], kwargs: &Kwargs) -> Result<K
 /// What has no order fails, as in Python; by the attribute when there is one.
 fn ordered(what: &str, value: &Value, options: &Kwargs) -> Result<(), Error> {
     let attribute: Option<Value> = options.get("attribute")?;
-    // Sequences only: to look at an iterator would use it up.
-    if value.kind() != minijinja::value::ValueKind::Seq {
+    use minijinja::value::ValueKind::{Iterable, Seq};
+    if !matches!(value.kind(), Seq | Iterable) {
         return Ok(());
     }
     let items: Vec<Value> = value.try_iter()?.collect();
@@ -247,9 +318,16 @@ fn ordered(what: &str, value: &Value, options: &Kwargs) -> Result<(), Error> {
 
 /// `cycler(...)`: `.next()`, `.current`, `.reset()`.
 #[derive(Debug)]
-struct Cycler {
+pub(super) struct Cycler {
     items: Vec<Value>,
     at: AtomicUsize,
+}
+
+impl Cycler {
+    /// What it goes round.
+    pub(super) fn items(&self) -> &[Value] {
+        &self.items
+    }
 }
 
 impl Object for Cycler {

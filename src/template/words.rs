@@ -4,16 +4,17 @@ use minijinja::value::{Kwargs, Rest, StringInput, Value, ValueKind};
 use minijinja::{Environment, Error, ErrorKind, State};
 
 use super::filters::{either, escaped, percent_encoded};
+use super::meter::{Meter, metered};
 use super::{object, python};
 
 /// Registers them in an environment.
 pub(super) fn register(env: &mut Environment<'_>) {
-    env.add_filter("wordwrap", wordwrap);
-    env.add_filter("striptags", striptags);
-    env.add_filter("filesizeformat", filesizeformat);
-    env.add_filter("xmlattr", xmlattr);
-    env.add_filter("pprint", pprint);
-    env.add_filter("urlencode", urlencode);
+    metered(env, "wordwrap", Meter::Text, wordwrap);
+    metered(env, "striptags", Meter::Spelled, striptags);
+    metered(env, "filesizeformat", Meter::Whole, filesizeformat);
+    metered(env, "xmlattr", Meter::Whole, xmlattr);
+    metered(env, "pprint", Meter::Whole, pprint);
+    metered(env, "urlencode", Meter::Whole, urlencode);
 }
 
 /// `wordwrap(width=79, break_long_words=true, wrapstring="\n", break_on_hyphens=true)`.
@@ -39,32 +40,34 @@ fn wordwrap(text: StringInput<'_>, args: Rest<Value>, kwargs: Kwargs) -> Result<
 
 fn wrapped(line: &str, width: usize, long: bool, hyphens: bool) -> Vec<String> {
     let blank = |text: &str| text.trim().is_empty();
-    let mut chunks = chunks(line, hyphens);
-    chunks.reverse();
+    // Counted no further than needed: what is left of a long word is looked at again for each line.
+    let length = |chunk: &str| chunk.chars().take(width.saturating_add(1)).count();
+    let all = chunks(line, hyphens);
+    let mut chunks: Vec<&str> = all.iter().rev().map(String::as_str).collect();
     let mut lines: Vec<String> = Vec::new();
     while !chunks.is_empty() {
         if !lines.is_empty() && chunks.last().is_some_and(|chunk| blank(chunk)) {
             chunks.pop();
         }
-        let (mut current, mut used): (Vec<String>, usize) = (Vec::new(), 0);
+        let (mut current, mut used): (Vec<&str>, usize) = (Vec::new(), 0);
         while let Some(chunk) = chunks.pop() {
-            let length = chunk.chars().count();
-            if used + length <= width {
-                used += length;
+            let more = length(chunk);
+            if more <= width - used {
+                used += more;
                 current.push(chunk);
                 continue;
             }
             chunks.push(chunk);
             break;
         }
-        if let Some(chunk) = chunks.pop_if(|chunk| chunk.chars().count() > width) {
+        if let Some(chunk) = chunks.pop_if(|chunk| length(chunk) > width) {
             let space = width - used;
             if long {
-                let head: String = chunk.chars().take(space).collect();
+                let head = crate::util::text::head_chars(chunk, space);
                 let at_hyphen = head.rfind('-').filter(|at| hyphens && head[..*at].contains(|c| c != '-'));
                 let end = at_hyphen.map_or(head.len(), |at| at + 1);
-                current.push(chunk[..end].to_owned());
-                chunks.push(chunk[end..].to_owned());
+                current.push(&chunk[..end]);
+                chunks.push(&chunk[end..]);
             } else if current.is_empty() {
                 current.push(chunk);
             } else {
@@ -96,13 +99,15 @@ fn chunks(line: &str, hyphens: bool) -> Vec<String> {
             }
         } else {
             // A dash of two or more between words stands alone.
-            let dashes = chars[at..].iter().take_while(|c| **c == '-').count();
             let dash = |at: usize| {
+                if at == 0 || chars[at] != '-' || !mark(&chars[at - 1]) {
+                    return false;
+                }
                 let count = chars[at..].iter().take_while(|c| **c == '-').count();
-                count >= 2 && at > 0 && mark(&chars[at - 1]) && word(chars.get(at + count))
+                count >= 2 && word(chars.get(at + count))
             };
             if hyphens && dash(at) {
-                at += dashes;
+                at += chars[at..].iter().take_while(|c| **c == '-').count();
             } else {
                 at += 1;
                 while at < chars.len() && !space(chars[at]) {
@@ -128,13 +133,7 @@ fn chunks(line: &str, hyphens: bool) -> Vec<String> {
 
 /// Without comments and tags, white space put together, the usual entities written out.
 fn striptags(text: StringInput<'_>) -> String {
-    let mut text = text.as_str().to_owned();
-    for (open, close) in [("<!--", "-->"), ("<", ">")] {
-        while let Some(start) = text.find(open) {
-            let Some(length) = text[start..].find(close) else { break };
-            text.replace_range(start..start + length + close.len(), "");
-        }
-    }
+    let text = without(&without(text.as_str(), "<!--", "-->"), "<", ">");
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let mut out = String::with_capacity(text.len());
     let mut rest = text.as_str();
@@ -146,6 +145,19 @@ fn striptags(text: StringInput<'_>) -> String {
         let (c, length) = named.unwrap_or(('&', 1));
         out.push(c);
         rest = &rest[length..];
+    }
+    out.push_str(rest);
+    out
+}
+
+/// Without everything between these marks. What is opened and not closed stays.
+fn without(text: &str, open: &str, close: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, inside)) = rest.split_once(open) {
+        let Some((_, after)) = inside.split_once(close) else { break };
+        out.push_str(before);
+        rest = after;
     }
     out.push_str(rest);
     out

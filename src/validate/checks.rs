@@ -182,10 +182,10 @@ fn judge(rule: &Rule, end: &CommandEnd) -> Outcome {
         (_, _, None, Some(signal)) => because(format!("Command ended by signal {signal}")),
         (_, _, None, None) => because("Command ended without an exit code".to_owned()),
     };
-    let fix = if end.timed_out {
-        "raise `timeout_seconds` of the rule"
+    let (category, fix) = if end.timed_out {
+        ("timeout", "raise `timeout_seconds` of the rule")
     } else {
-        "run the command by hand in the workspace"
+        ("error", "run the command by hand in the workspace")
     };
     let actual = match (end.timed_out, end.exit_code, end.signal) {
         (true, ..) => Some("timeout".to_owned()),
@@ -193,7 +193,7 @@ fn judge(rule: &Rule, end: &CommandEnd) -> Outcome {
         (false, None, Some(signal)) => Some(format!("signal {signal}")),
         (false, None, None) => None,
     };
-    Err(Finding { output, actual, ..Finding::new("error", reason, fix.to_owned()) })
+    Err(Finding { output, actual, ..Finding::new(category, reason, fix.to_owned()) })
 }
 
 /// The start and the end of an output.

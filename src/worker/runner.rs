@@ -12,6 +12,8 @@ use crate::validate::{Command, CommandEnd};
 
 /// Between TERM and KILL of a command.
 const GRACE: Duration = Duration::from_secs(2);
+/// Runs of a command whose guard is killed each time.
+const RUNS: u32 = 3;
 /// How often a wait between repeated checks looks whether the attempt was cancelled.
 const STEP: Duration = Duration::from_millis(50);
 
@@ -36,7 +38,7 @@ impl Runner<'_> {
         crate::validate::shell(self.ours.get("PATH").map(String::as_str))
     }
 
-    /// Runs a command to its end.
+    /// Runs a command to its end; again when its guard was killed, since that says nothing about the command.
     pub(crate) fn run(&self, command: &Command) -> CommandEnd {
         let mut env: Vec<(String, String)> = environment::for_command(self.ours).into_iter().collect();
         env.extend(self.identity.iter().cloned());
@@ -50,7 +52,14 @@ impl Runner<'_> {
             output_cap: executor::BOUND_OUTPUT,
             log: None,
         };
-        let end = executor::bound(self.guard_program, &spec, self.control);
+        let mut end = executor::bound(self.guard_program, &spec, self.control);
+        for _ in 1..RUNS {
+            if !end.lost || self.control.is_cancelled() {
+                break;
+            }
+            log::warn!("command.repeated reason=\"its guard was killed\"");
+            end = executor::bound(self.guard_program, &spec, self.control);
+        }
         let spawn_error = match end.spawn_error {
             Some(error) => Some(error.message),
             None if end.lost => Some("its guard was killed".to_owned()),

@@ -7,8 +7,8 @@ use mozart::ids::JobId;
 use mozart::store::Reader;
 use serde_json::{Value, json};
 
-use crate::band::{Band, ONCE, ONE, QUICK};
-use crate::house::House;
+use crate::band::{Band, ONCE, ONE, QUICK, over};
+use crate::house::{House, Role};
 
 /// Output as Claude Code prints it.
 const JSON: &str = "output: {format: json, result_path: result, error_path: error.message, \
@@ -182,6 +182,8 @@ fn who_does_not_hear_term_is_killed() {
     let (house, sheet) = play(script, "", &score, "failed");
     counted(&sheet, 2, Some("E001"));
     assert_eq!(sheet["killed_by"], "timeout");
+    let message = sheet["error_message"].as_str().unwrap();
+    assert!(message.contains("timeout of 0.5 s") && message.contains("timeout_seconds"), "{message}");
     assert_eq!(evidence(&house, 2)["error_method"], "record");
     house.wait_empty();
 }
@@ -193,6 +195,24 @@ fn who_sleeps_for_ever_is_found() {
     let (house, sheet) = play(script, "", &format!("{ONE}{QUICK}{stale}"), "completed");
     counted(&sheet, 2, None);
     assert_eq!(evidence(&house, 1)["killed_by"], "idle");
+    let message = house.status("play")["sheets"]["1"]["error_history"][0]["error_message"].clone();
+    assert!(message.as_str().unwrap().contains("stale_detection.idle_timeout_seconds"), "{message}");
+    house.wait_empty();
+}
+
+#[test]
+fn a_check_whose_guard_is_killed_is_made_again() {
+    let mut house = House::new("");
+    house.agent("actor", "true\n", "");
+    house.start();
+    let rule = "validations: [{type: command_succeeds, command: 'echo x >> checks; until [ -e go ]; do sleep 0.02; done'}]\n";
+    house.play("play", &format!("instrument: actor\n{ONE}{ONCE}{rule}"));
+    house.wait_file("play/checks");
+    assert_eq!(house.kill_where(|role| *role == Role::BoundGuard), 1);
+    house.touch("play/go");
+    let end = over(&house, "play", "completed");
+    counted(&end["sheets"]["1"], 1, None);
+    assert_eq!(house.read("play/checks"), "x\nx\n");
     house.wait_empty();
 }
 
@@ -274,6 +294,8 @@ fn what_an_agent_says_about_its_work_is_kept() {
     let script = "echo 'so: FEEDBACK_START {\"grade\": 2} FEEDBACK_END'\n";
     let (house, _sheet) = play(script, "", &format!("{ONE}{ONCE}feedback: {{enabled: true}}\n"), "completed");
     assert_eq!(evidence(&house, 1)["feedback"], json!({ "grade": 2 }));
+    let output = house.mozart(&["status", "play", "--sheet", "1"]);
+    assert!(String::from_utf8_lossy(&output.stdout).contains("Feedback: {\"grade\":2}"), "{output:?}");
 }
 
 #[test]

@@ -209,6 +209,11 @@ fn a_sheet_takes_its_next_instrument_while_the_breaker_of_the_first_is_open() {
     assert!(house.log().contains("breaker.opened"));
     house.play("waits", &format!("instrument: bad\n{ONE}{keys}"));
     wait_held(&house, "waits", "circuit_breaker:bad");
+    let shown = house.status("waits")["circuit_breakers"][0].clone();
+    assert_eq!((&shown["instrument"], &shown["state"]), (&json!("bad"), &json!("open")), "{shown}");
+    assert_eq!(shown["consecutive_failures"], 1, "{shown}");
+    let text = String::from_utf8(house.mozart(&["status", "waits"]).stdout).unwrap();
+    assert!(text.contains("Circuit breaker of bad: open after a failure — next try in "), "{text}");
     let told = house.sheet("waits", 1)["held_back"].as_str().unwrap().to_owned();
     assert!(told.starts_with("circuit_breaker:bad, probe in "), "{told}");
     let end = house.play_out(
@@ -252,4 +257,47 @@ fn one_sheet_probes_and_the_others_follow_its_success() {
     over(&house, "wide", "completed");
     assert_eq!(house.read("wide/runs"), "run\nrun\nrun\n");
     assert!(house.log().contains("breaker.closed"));
+}
+
+#[test]
+fn a_long_limit_sends_every_sheet_to_the_next_instrument_and_not_only_the_one_that_met_it() {
+    let mut house = House::new("");
+    let limited = "echo run >> runs; echo 'rate limit: try again in 30 minutes' >&2; exit 1\n";
+    house.agent("bad", limited, LIMITS);
+    house.agent("worse", limited, LIMITS);
+    house.agent("good", "touch done-$sheet\n", "");
+    house.start();
+    let chain = "instrument: bad\ninstrument_fallbacks: [worse, good]\nprompt: {template: work}\n\
+                 sheet: {size: 1, total_items: 3}\n";
+    let end = house.play_out("first", chain, "completed");
+    assert_eq!(house.read("first/runs"), "run\nrun\n", "each limited instrument was asked once");
+    for sheet in ["1", "2", "3"] {
+        let sheet = &end["sheets"][sheet];
+        assert_eq!(sheet["instrument_name"], "good", "{end:#}");
+        let history = sheet["instrument_fallback_history"].as_array().unwrap();
+        assert!(history.iter().all(|entry| entry["reason"] == "rate_limit"), "{history:#?}");
+        assert_eq!(history.len(), 2);
+    }
+    // A job that comes later does not ask them at all.
+    let later = house.play_out("later", chain, "completed");
+    assert_eq!(later["sheets"]["1"]["attempt_count"], 1, "{later:#}");
+    assert!(!house.work("later/runs").exists());
+}
+
+#[test]
+fn a_model_has_the_places_that_its_profile_gives_it() {
+    let mut house = House::new("");
+    house.agent("agent", "touch begun-$sheet; gate go\n", "");
+    let profile = house.path("instruments/agent.yaml");
+    let models = "default_model: big\nmodels:\n  - {name: big, context_window: 1000, cost_per_1k_input: 0, \
+                  cost_per_1k_output: 0, max_concurrent: 1}\n";
+    fs::write(&profile, fs::read_to_string(&profile).unwrap() + models).unwrap();
+    house.start();
+    let wide = "instrument: agent\nsheet: {size: 1, total_items: 1, fan_out: {1: 3}}\nprompt: {template: work}\n\
+                parallel: {enabled: true, max_concurrent: 3}\n";
+    house.play("wide", wide);
+    house.wait_file("wide/begun-1");
+    wait_until("two to wait for it", || held(&house, "wide", "model_concurrency:agent:big") == 2);
+    house.touch("wide/go");
+    over(&house, "wide", "completed");
 }

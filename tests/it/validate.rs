@@ -272,3 +272,22 @@ fn the_plan_is_a_table_and_a_tree() {
         assert!(done.out.contains(part), "{part}\nin\n{}", done.out);
     }
 }
+
+#[test]
+fn a_dry_run_warns_as_validate_does() {
+    let desk = Desk::new();
+    desk.write("a.yaml", &GOOD.replace("instrument: cli", "instrument: clj"));
+    let done = desk.mozart(&["run", "--dry-run", "a.yaml"]).expect(0);
+    assert!(
+        done.err.contains("Warning: [V210] line ") && done.err.contains("Did you mean 'cli'?"),
+        "{}",
+        done.err
+    );
+    assert!(!done.out.contains("V210"), "{}", done.out);
+    let checked = desk.mozart(&["validate", "--json", "a.yaml"]).expect(0).json();
+    let warned: Vec<&Value> = checked["issues"].as_array().unwrap().iter().collect();
+    let shown = desk.mozart(&["--json", "run", "--dry-run", "a.yaml"]).expect(0).json();
+    let shown = shown["warnings"].as_array().unwrap();
+    assert_eq!(shown.len(), warned.iter().filter(|issue| issue["severity"] == "warning").count());
+    assert!(shown.iter().any(|issue| issue["check_id"] == "V210" && issue["line"].is_u64()), "{shown:?}");
+}

@@ -237,7 +237,7 @@ impl Conductor {
                     live.attempt_seq += 1;
                     live.dirty.job = true;
                     let attempt = AttemptNo(live.attempt_seq);
-                    let instrument = live.exec.instrument(sheet).clone();
+                    let instrument = live.exec.occupies(sheet).clone();
                     self.sched.started(now, &id, sheet, &instrument);
                     self.step(now, &id, Input::Dispatch { sheet, attempt, token: token() });
                     if !self.jobs[&id].is_current(sheet, attempt) {
@@ -245,9 +245,9 @@ impl Conductor {
                         self.sched.ended(now, &id, sheet);
                     }
                 }
-                mozart::sched::Pick::FallBack(id, sheet) => {
+                mozart::sched::Pick::FallBack(id, sheet, why) => {
                     let before = self.jobs[&id].exec.instrument(sheet).clone();
-                    self.step(now, &id, Input::FallBack { sheet, reason: "circuit_breaker" });
+                    self.step(now, &id, Input::FallBack { sheet, reason: why.as_str() });
                     if *self.jobs[&id].exec.instrument(sheet) == before {
                         steadfast.insert((id, sheet));
                     }

@@ -81,7 +81,7 @@ impl World {
             if !live.is_current(order.sheet, order.attempt) {
                 continue;
             }
-            let instrument = live.exec.instrument(order.sheet).name.to_string();
+            let instrument = live.exec.occupies(order.sheet).name.to_string();
             self.may_start(&id, &order, &instrument);
             let calm = self.is_calm();
             let report = agents::report(&mut self.random, &order, calm);

@@ -205,7 +205,7 @@ impl World {
 
     fn recover_attempt(&mut self, id: &JobId, sheet: SheetNo, attempt: AttemptNo) -> bool {
         let Some(conductor) = &mut self.conductor else { return false };
-        let instrument = conductor.jobs[id].exec.instrument(sheet).clone();
+        let instrument = conductor.jobs[id].exec.occupies(sheet).clone();
         conductor.sched.adopted(id, sheet, &instrument);
         let plain = |outcome| AttemptReport { outcome, evidence: Evidence::default() };
         let found = self.ground.programs.get_mut(&(id.clone(), attempt));

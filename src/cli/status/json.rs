@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use crate::cli::job::Doc;
 
 /// Members of a sheet that are passed on when they are there.
-const SHEET_EXTRAS: [&str; 28] = [
+const SHEET_EXTRAS: [&str; 29] = [
     "skip_reason",
     "execution_duration_seconds",
     "estimated_cost",
@@ -34,6 +34,7 @@ const SHEET_EXTRAS: [&str; 28] = [
     "fallback_chain",
     "changed_since_run",
     "held_back",
+    "agent_feedback",
 ];
 
 /// The document. A record without sheets, of a job that has not written any state yet, is passed on

@@ -344,6 +344,13 @@ pub(super) fn sheet(doc: Doc<'_>, number: u32, sheet: Doc<'_>, style: Style, now
     let code = sheet.text("error_code");
     let message = format::one_line(sheet.text("error_message"), None);
     put("Error", if code.is_empty() { message } else { format!("{code} {message}") });
+    put(
+        "Feedback",
+        match sheet.get("agent_feedback") {
+            Value::Null => String::new(),
+            feedback => format::one_line(&feedback.to_string(), None),
+        },
+    );
     put("Output", sheet.text("output_log").to_owned());
     put("Error output", sheet.text("error_log").to_owned());
     let mut text = lines.join("\n") + "\n";

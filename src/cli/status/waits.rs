@@ -134,6 +134,11 @@ fn waits_for_workspace(doc: Doc<'_>) -> bool {
 /// What keeps ready sheets from starting, as far as no other line says it.
 fn held_back(doc: Doc<'_>) -> Vec<String> {
     let reasons = doc.get("held_back").as_object().into_iter().flatten();
+    let told = |name: &str| {
+        let shown =
+            |breaker: Doc<'_>| breaker.text("instrument") == name && breaker.text("state") != "closed";
+        doc.list("circuit_breakers").iter().map(Doc).any(shown)
+    };
     reasons
         .filter_map(|(reason, count)| {
             let (word, name) = reason.split_once(':').unwrap_or((reason, ""));
@@ -146,6 +151,7 @@ fn held_back(doc: Doc<'_>) -> Vec<String> {
                 "instrument_concurrency" | "model_concurrency" => {
                     format!("a free place on {}", name.replace(':', " with model "))
                 }
+                "circuit_breaker" if told(name) => return None,
                 "circuit_breaker" => format!("{name}, whose circuit breaker is open after failures in a row"),
                 "pressure" => "less load on this machine".to_owned(),
                 "blocked_by_orphan" => "the end of processes that an attempt left behind".to_owned(),
@@ -173,6 +179,7 @@ fn breakers(doc: Doc<'_>, style: Style) -> Vec<String> {
             });
             let failures = match breaker.count("consecutive_failures") {
                 0 => String::new(),
+                1 => " after a failure".to_owned(),
                 count => format!(" after {count} failures in a row"),
             };
             format!("Circuit breaker{name}: {}{failures}{next}", breaker.text("state").replace('_', " "))

@@ -10,7 +10,7 @@ use serde_json::json;
 use super::Doing;
 use super::chain::{nothing_to_do, text};
 use super::origin::{Chained, Link, NextRun, Origin};
-use crate::conductor::card::{Card, People};
+use crate::conductor::card::Card;
 use crate::conductor::core::{Core, Timer};
 use crate::conductor::exchange::Exchange;
 use crate::conductor::live::{Dirty, Earlier, Live};
@@ -119,20 +119,10 @@ impl Core {
             watchers: std::mem::take(&mut old.watchers),
         });
         self.tear_down(&old);
-        let Submission { prepared, config_path, priority, chain_depth, .. } = *submission;
+        let origin = Origin { fresh: true, chain: Some(next.link) };
+        let card = Arc::new(Card::of_submission(&submission, now.wall, origin));
+        let prepared = submission.prepared;
         let exec = Execution::new(Arc::clone(&prepared.spec), now);
-        let card = Arc::new(Card {
-            id: id.clone(),
-            name: prepared.score.name.clone(),
-            config_path,
-            workspace: prepared.workspace.clone(),
-            submitted: now.wall,
-            priority,
-            chain_depth,
-            parallel: prepared.score.parallel.enabled,
-            origin: Origin { fresh: true, chain: Some(next.link) },
-            people: People::of(&prepared.score),
-        });
         log::info!(
             "job.submitted job_id={id} config_path={:?} sheets={}",
             card.config_path,

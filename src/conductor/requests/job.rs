@@ -10,7 +10,7 @@ use crate::exec::{Budget, Execution, JobStatus};
 use crate::executor;
 use crate::ids::{AttemptKey, JobId};
 use crate::rpc::{RpcError, budget, params};
-use crate::sched::LimitRecord;
+use crate::sched::{BreakerRecord, BreakerState, LimitRecord};
 use crate::store::{JobSummary, ReadError, StoredJob};
 use crate::time::Now;
 
@@ -69,6 +69,7 @@ impl Desk {
         status["cost_limits"] = cost_limits(&view.spec.budget);
         status["modify_pending"] = view.modify.as_deref().into();
         status["rate_limits"] = self.limits_of(view, now);
+        status["circuit_breakers"] = self.breakers_of(view, now);
         self.name_live_output(&mut status, view);
         status
     }
@@ -77,14 +78,32 @@ impl Desk {
     fn limits_of(&self, view: &JobView, now: Now) -> Value {
         let limits = self.view.limits();
         let wanted = |limit: &LimitRecord| {
-            view.sheets.iter().filter(|sheet| !sheet.state.is_terminal()).any(|sheet| {
-                let chain = &view.spec.sheets[sheet.num.index()].instruments;
-                let on = &chain[(sheet.ledger.instrument_index as usize).min(chain.len() - 1)];
-                on.name == limit.instrument && (limit.model.is_none() || on.model == limit.model)
-            })
+            view.wants(|on| on.name == limit.instrument && (limit.model.is_none() || on.model == limit.model))
         };
         let active = limits.active.iter().filter(|limit| limit.until > now.wall && wanted(limit));
         active.map(|limit| super::daemon::limit_json(limit, now)).collect()
+    }
+
+    /// Circuit breakers of these instruments that are not closed, when the job obeys them.
+    fn breakers_of(&self, view: &JobView, now: Now) -> Value {
+        if view.spec.breaker.is_none() {
+            return json!([]);
+        }
+        let records = self.view.standing().breakers().records();
+        let wanted = |record: &&BreakerRecord| {
+            record.state != BreakerState::Closed
+                && view.wants(|on| on.name == record.instrument && on.model == record.model)
+        };
+        let shown = records.iter().filter(wanted).map(|record| {
+            json!({
+                "instrument": *record.instrument,
+                "model": record.model.as_deref(),
+                "state": record.state,
+                "consecutive_failures": record.failures,
+                "seconds_remaining": record.until.map(|until| until.since(now.wall).as_secs_f64()),
+            })
+        });
+        shown.collect()
     }
 
     /// The files and the guards of attempts that run: what a sheet knows by itself is of its last ended one.
@@ -127,6 +146,7 @@ impl Desk {
         status["cost_limits"] = cost_limits(&prepared.spec.budget);
         // An ended job waits for no instrument.
         status["rate_limits"] = json!([]);
+        status["circuit_breakers"] = json!([]);
         status["modify_pending"] = stored.row.request_json.as_deref().and_then(waiting_path).into();
         Ok(status)
     }

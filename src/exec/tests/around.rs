@@ -198,6 +198,7 @@ fn a_set_up_that_fails_fails_the_job() {
     let ledger = &world.exec.job().ledger;
     assert_eq!(ledger.error.as_deref(), Some("precondition 1 does not hold"));
     assert_eq!(ledger.error_code, Some(ErrorCode::E601));
+    assert_eq!(world.ledger(1).note.as_deref(), Some("Not run: precondition 1 does not hold"));
 }
 
 #[test]
@@ -264,6 +265,19 @@ fn a_recovery_that_leaves_nothing_over_completes_the_job() {
     world.run(1, ran(1, 1));
     assert_eq!(world.line(), "completed completed");
     assert_eq!(world.step(Input::Recover { from: None }), [], "only failed jobs are recovered");
+}
+
+#[test]
+fn a_recovery_waits_for_no_instrument() {
+    let mut world = World::begun(spec(&[&[]]));
+    assert_eq!(world.exec.occupies(SheetNo(1)), world.exec.instrument(SheetNo(1)));
+    world.run(1, failure(ErrorCode::E003, false));
+    world.step(Input::Recover { from: None });
+    world.step(Input::Begin);
+    assert_eq!(world.exec.occupies(SheetNo(1)), InstrumentRef::rules_alone());
+    world.run(1, failure(ErrorCode::E201, false));
+    world.step(Input::Resume);
+    assert_eq!(world.exec.occupies(SheetNo(1)), world.exec.instrument(SheetNo(1)));
 }
 
 #[test]

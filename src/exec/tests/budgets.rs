@@ -17,8 +17,13 @@ fn check(spec: JobSpec, outcomes: &[Outcome], expected: &str) -> World {
     let mut outcomes = outcomes.iter();
     let mut last = None;
     while !world.exec.status().is_terminal() {
+        assert!(said.len() < 100, "it does not come to an end: {}", said.join(" "));
         let mut wait = None;
-        while world.runnable().is_empty() {
+        for turn in 0.. {
+            if !world.runnable().is_empty() {
+                break;
+            }
+            assert!(turn < 10, "its timers pass and nothing can run: {}", said.join(" "));
             wait = Some(world.wait());
         }
         last = outcomes.next().or(last);
@@ -204,7 +209,7 @@ fn three_interruptions_in_a_row_fail_the_sheet() {
     }
     let error = world.ledger(1).error.clone().unwrap();
     assert_eq!(error.code, ErrorCode::E008);
-    assert_eq!(error.message, "interrupted 3 times while this sheet ran");
+    assert!(error.message.starts_with("interrupted 3 times while this sheet ran: "), "{}", error.message);
     assert_eq!(world.line(), "failed failed");
     assert_eq!(world.ledger(1).normal_attempts, 1);
 }
@@ -235,7 +240,7 @@ fn the_next_prompt_is_told_what_went_wrong() {
         })
         .unwrap();
     assert_eq!((order.mode, order.completion, order.retry_count), (Mode::Completion, (1, 2), 1));
-    assert_eq!(order.previous.unwrap().error, None);
+    assert_eq!(order.previous.unwrap().error.as_ref().unwrap().code, ErrorCode::E209);
 }
 
 #[test]

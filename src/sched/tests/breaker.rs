@@ -154,11 +154,53 @@ fn an_open_instrument_is_skipped_along_the_chain() {
     open(&mut scheduler, 0, "y");
     for next in [1, 2] {
         let pick = scheduler.pick(now(1), Throttle::Free, &offers);
-        assert_eq!(pick, Pick::FallBack(id("a"), SheetNo(1)));
+        assert_eq!(pick, Pick::FallBack(id("a"), SheetNo(1), Unusable::Broken));
         offers.sheets.insert(SheetNo(1), next);
         scheduler.touched(&id("a"));
     }
     assert_eq!(scheduler.pick(now(1), Throttle::Free, &offers), Pick::Run(id("a"), SheetNo(1)));
+}
+
+/// The instrument of the first sheet is limited for so many seconds.
+fn limit(scheduler: &mut Scheduler, instrument: &str, seconds: u64) {
+    scheduler.limited(now(0), &on(instrument), Duration::from_secs(seconds), &id("z"), SheetNo(9));
+}
+
+#[test]
+fn a_long_limit_sends_sheets_on_to_the_first_instrument_that_is_free() {
+    let mut scheduler = Scheduler::new(limits(9));
+    scheduler.register(id("a"), plain(5, Wall(0)));
+    let mut offers = chain(&["x", "y", "z"], 1);
+    limit(&mut scheduler, "x", 600);
+    limit(&mut scheduler, "y", 10);
+    for next in [1, 2] {
+        let pick = scheduler.pick(now(1), Throttle::Free, &offers);
+        if next == 1 {
+            assert_eq!(pick, Pick::FallBack(id("a"), SheetNo(1), Unusable::Limited));
+        } else {
+            // Nine seconds are worth waiting for.
+            assert_eq!(pick, Pick::Wait(Some(now(10).mono)));
+        }
+        offers.sheets.insert(SheetNo(1), next);
+        scheduler.touched(&id("a"));
+    }
+    assert_eq!(scheduler.pick(now(1), Throttle::Free, &offers), Pick::Run(id("a"), SheetNo(1)));
+}
+
+#[test]
+fn with_every_instrument_limited_a_sheet_waits_for_the_first_to_be_free() {
+    let mut scheduler = Scheduler::new(limits(9));
+    scheduler.register(id("a"), plain(5, Wall(0)));
+    let offers = chain(&["x", "y"], 1);
+    limit(&mut scheduler, "x", 600);
+    limit(&mut scheduler, "y", 100);
+    assert_eq!(scheduler.pick(now(1), Throttle::Free, &offers), Pick::Wait(Some(now(100).mono)));
+    let there = Pick::FallBack(id("a"), SheetNo(1), Unusable::Limited);
+    assert_eq!(scheduler.pick(now(100), Throttle::Free, &offers), there);
+    assert_eq!(scheduler.pick(now(571), Throttle::Free, &offers), Pick::Wait(Some(now(600).mono)), "29 s");
+    // While one sheet tries whether the limit is over, nobody leaves.
+    scheduler.started(now(600), &id("a"), SheetNo(2), &on("x"));
+    assert_eq!(scheduler.pick(now(601), Throttle::Free, &offers), Pick::Wait(Some(now(605).mono)));
 }
 
 // Invariant I47, I48

@@ -40,8 +40,8 @@ fn leaving_gives_back_what_the_job_held_and_nothing_else_once() {
 fn a_slot_is_given_back_once_in_every_limit() {
     let mut bounds = limits(2);
     bounds.instruments.insert("x".to_owned(), 2);
-    bounds.models.insert(("x".to_owned(), "big".to_owned()), 2);
     let (mut scheduler, mut offers) = world(bounds, &[("a", 9, "x/big")]);
+    scheduler.set_models("x", vec![("big".into(), 2)]);
     assert_eq!(drain(&mut scheduler, &mut offers, now(0)).0, "a1 a2");
     for _ in 0..3 {
         scheduler.ended(now(1), &id("a"), SheetNo(1));
@@ -114,10 +114,9 @@ fn the_end_of_the_first_wait_frees_nothing_when_a_second_one_was_asked_for() {
 fn a_limit_of_zero_starts_nothing_and_asks_for_no_wake_up() {
     let mut of_x = limits(9);
     of_x.instruments.insert("x".to_owned(), 0);
-    let mut of_model = limits(9);
-    of_model.models.insert(("x".to_owned(), "big".to_owned()), 0);
-    for (bounds, instrument) in [(limits(0), "x"), (of_x, "x"), (of_model, "x/big")] {
+    for (bounds, instrument) in [(limits(0), "x"), (of_x, "x"), (limits(9), "x/big")] {
         let (mut scheduler, mut offers) = world(bounds, &[("a", 3, instrument)]);
+        scheduler.set_models("x", vec![("big".into(), 0)]);
         for second in 0..3 {
             let said = drain(&mut scheduler, &mut offers, now(second));
             assert_eq!(said, (String::new(), Pick::Wait(None)), "waits for a change, not for a moment");
@@ -263,7 +262,7 @@ proptest! {
                     running.push((job, sheet, chain, at));
                     prop_assert!(running.len() <= max as usize);
                 }
-                Pick::FallBack(job, sheet) => {
+                Pick::FallBack(job, sheet, _) => {
                     let (chain, at) = left.0.get_mut(&job).unwrap().get_mut(&sheet).unwrap();
                     *at += 1;
                     prop_assert!(*at < chain.len(), "there is a further instrument");

@@ -136,7 +136,8 @@ pub(super) const ON_SUCCESS_ON_FAILURE: &[Key] = &[
         Required,
         "`run_job` submits a score, `run_command` runs a line of the shell, `run_script` a program without a shell.",
     ),
-    key("on_success.*.job_path", Path, Unsaid, "Score of the next job.").rule("missing with `run_job`"),
+    key("on_success.*.job_path", Path, Unsaid, "Score of the next job.")
+        .rule("missing or empty with `run_job`"),
     key(
         "on_success.*.job_workspace",
         Path,
@@ -149,7 +150,7 @@ pub(super) const ON_SUCCESS_ON_FAILURE: &[Key] = &[
         Unsaid,
         "What is run; `{workspace}`, `{job_id}` and `{sheet_count}` are replaced.",
     )
-    .rule("missing with `run_command` and `run_script`; more than 4096 bytes"),
+    .rule("missing or empty with `run_command` and `run_script`; more than 4096 bytes"),
     key("on_success.*.working_directory", Path, Says("the workspace"), "Directory of the command."),
     key("on_success.*.description", Label(0, 0), Nothing, "Shown in the result."),
     key(

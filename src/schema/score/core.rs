@@ -12,7 +12,7 @@ pub(super) const TOP_LEVEL: &[Key] = &[
     key("name", Label(1, 128), Required, "Name shown to people; the id of the job is the stem of the file.")
         .rule("a name that begins with a dot or contains a slash"),
     key("description", Label(0, 0), Nothing, "Shown to people."),
-    key("workspace", Path, Is("\"./workspace\""), "Directory that the sheets work in."),
+    key("workspace", Path, Is("\"./workspace\""), "Directory that the sheets work in.").rule("an empty text"),
     key("instrument", Filled, Says("`claude-code`"), "Program that runs the sheets: a profile or an alias.")
         .rule("together with a `backend.type` other than `claude_cli`"),
     key("instrument_config", Open, Is("{}"), "Settings of the instrument."),

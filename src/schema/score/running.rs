@@ -99,7 +99,7 @@ pub(super) const RATE_LIMIT: &[Key] = &[
         Says("seven common ones"),
         "Used besides the patterns of the profile, without regard to case.",
     )
-    .rule("expressions that do not compile"),
+    .rule("empty expressions, and ones that do not compile"),
     key("rate_limit.wait_minutes", Int(1, MANY), Is("60"), "Wait when no time could be read."),
     key("rate_limit.max_waits", Int(1, MANY), Is("24"), "Waits in a row."),
     key("rate_limit.max_quota_waits", Int(1, MANY), Is("48"), "Waits in a row when a quota is used up."),

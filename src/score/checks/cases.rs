@@ -427,7 +427,7 @@ pub(super) const CASES: &[Case] = &[
         Error,
         (3, 5),
         "for sheet 2:",
-        "prompt.variables",
+        "is defined",
     ),
     (
         "parallel: {enabled: true}\nsheet: {size: 1, total_items: 2, fan_out: {2: 3}, dependencies: {2: [1]}}\nvalidations: [{type: file_modified, path: \"{workspace}/a\"}]",

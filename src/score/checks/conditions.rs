@@ -3,6 +3,7 @@
 use super::rules::each;
 use super::{Report, Subject, alike};
 use crate::plan::BUILT_IN;
+use crate::score::document::find_word;
 use crate::score::expr::{JOB_FIELDS, SHEET_FIELDS};
 use crate::score::{Condition, Issue, Value};
 
@@ -112,7 +113,13 @@ fn names(
         if known().any(|known| known == name) {
             continue;
         }
+        // What something is compared with is often a text without its quotes.
+        let compared = ["==", "!="].iter().any(|sign| {
+            condition.text.split(sign).skip(1).any(|right| find_word(right.trim_start(), name) == Some(0))
+        });
         let hint = match alike(name, known()) {
+            _ if compared => format!("a text stands between quotes: '{name}'"),
+            _ if name == "sheet" && !more.contains(&"sheets") => "Did you mean 'sheet_num'?".to_owned(),
             Some(near) => format!("Did you mean '{near}'?"),
             None => {
                 "conditions know sheet_num, stage, instance, fan_count, total_sheets and the variables of \

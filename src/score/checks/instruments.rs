@@ -201,10 +201,21 @@ fn look_up(subject: &Subject<'_>, report: &mut Report, code: &str, path: &str, w
         return;
     }
     let mut names = subject.instruments.names();
-    names.extend(subject.score.instruments.keys().cloned());
-    let near = alike(name, names.iter().map(String::as_str));
+    let of_alias = path.starts_with("instruments.");
+    if !of_alias {
+        names.extend(subject.score.instruments.keys().cloned());
+    }
+    // `codex` is `codex-cli`.
+    let mut longer = names
+        .iter()
+        .map(String::as_str)
+        .filter(|known| known.strip_prefix(name).is_some_and(|rest| rest.starts_with('-')));
+    let near = longer.next().or_else(|| alike(name, names.iter().map(String::as_str)));
     let list = names.join(", ");
     let hint = match near {
+        _ if of_alias && subject.score.instruments.contains_key(name) => {
+            format!("'{name}' is an alias of this score, and a profile is needed here; known are {list}")
+        }
         Some(near) => format!("Did you mean '{near}'? Known are {list}"),
         None => format!("known are {list}; or add a profile as ~/.mozart/instruments/{name}.yaml"),
     };

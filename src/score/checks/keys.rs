@@ -126,6 +126,16 @@ fn maps(subject: &Subject<'_>) -> Vec<SheetMap> {
         let keys = sheet.instrument_map.iter().flat_map(list).collect();
         all.push(SheetMap { name: path.clone(), path, keys });
     }
+    let triggers = score.checkpoints.triggers.iter().enumerate();
+    let triggers = triggers.flat_map(|(index, trigger)| {
+        let at = format!("checkpoints.triggers.{index}.sheet_nums");
+        let numbered = move |(item, key): (usize, &u32)| (*key, format!("{at}.{item}"));
+        trigger.sheet_nums.iter().enumerate().map(numbered).collect::<Vec<_>>()
+    });
+    let triggers: Vec<(u32, String)> = triggers.collect();
+    if let Some((_, path)) = triggers.first() {
+        all.push(SheetMap { name: "sheet_nums".to_owned(), path: path.clone(), keys: triggers });
+    }
     let rules: Vec<(u32, String)> = score
         .validations
         .iter()

@@ -4,6 +4,7 @@
 //! whatever the others find; one that crashes becomes an issue itself. `docs/checks.md` lists the codes.
 
 mod advice;
+mod blocks;
 mod conditions;
 mod instruments;
 mod keys;

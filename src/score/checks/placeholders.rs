@@ -16,6 +16,9 @@ pub(super) fn unknown(subject: &Subject<'_>, report: &mut Report) {
     each(subject, |index, rule| {
         for (key, text) in [("path", &rule.path), ("working_directory", &rule.working_directory)] {
             let Some(text) = text else { continue };
+            if let Some(at) = text.find("${") {
+                dollar(subject, report, (index, key), &text[at..]);
+            }
             let Err(why) = expand_path(text, &vars) else { continue };
             let why = if key == "path" { why } else { why.replace(" in path", &format!(" in {key}")) };
             let path = format!("validations.{index}.{key}");
@@ -34,6 +37,12 @@ pub(super) fn unknown(subject: &Subject<'_>, report: &mut Report) {
                      that are neither lists nor mappings"
                         .to_owned()
                 }
+                None if why.contains("can be formatted") => {
+                    "write {name}, or {name:03d} for a number with leading zeros".to_owned()
+                }
+                None if why.contains("without") => {
+                    "close the placeholder as {workspace}; write a literal brace twice: {{ or }}".to_owned()
+                }
                 None => "give the placeholder a name, as {sheet_num}; write a literal brace twice: {{ or }}".to_owned(),
             };
             let needle = format!("{{{name}");
@@ -43,6 +52,18 @@ pub(super) fn unknown(subject: &Subject<'_>, report: &mut Report) {
             report.add(subject, Issue::error("V214", &path, message).at(place).hint(hint));
         }
     });
+}
+
+/// V214, the warning: `${workspace}` in a path, where no shell takes the `$` away.
+fn dollar(subject: &Subject<'_>, report: &mut Report, (index, key): (usize, &str), rest: &str) {
+    let Some((name, _)) = rest.trim_start_matches("${").split_once('}') else { return };
+    if !BUILT_IN.contains(&name) {
+        return;
+    }
+    let path = format!("validations.{index}.{key}");
+    let message = format!("Validation rule {}: the `$` of `${{{name}}}` stays in the {key}", index + 1);
+    let place = subject.document.within(&subject.source.text, &path, Some(1), "${");
+    report.add(subject, Issue::warning("V214", &path, message).at(place).hint(format!("write {{{name}}}")));
 }
 
 /// V214, the warning: braces in a command that look like a placeholder and are none, so the shell gets them.

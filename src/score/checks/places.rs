@@ -28,7 +28,8 @@ const PATH_KEYS: [&str; 16] = [
 pub(super) fn left_to_fill_in(subject: &Subject<'_>, report: &mut Report) {
     let mut found = Vec::new();
     subject.document.texts(|path, key, text| {
-        let open = text.to_ascii_uppercase().contains("[CHANGE THIS") || text.contains("/path/to/");
+        let angle = text.starts_with('<') && text[1..].contains('>');
+        let open = text.to_ascii_uppercase().contains("[CHANGE THIS") || text.contains("/path/to/") || angle;
         let home = text.starts_with("~/") && key != "prompt_extensions" && PATH_KEYS.contains(&key);
         if home {
             let message = format!("'{text}' begins with `~`, which is not the home directory here");

@@ -33,8 +33,8 @@ pub(super) fn syntax(subject: &Subject<'_>, report: &mut Report) {
     let Err(error) = template::check(text) else { return };
     let path = path(subject);
     let message = format!("Jinja syntax error in {path}: {}", error.message);
-    let hint = advice::of_syntax(&error.message);
-    add(subject, report, Issue::error("V001", path, message).hint(hint), error.line, "");
+    let (hint, line) = advice::of_syntax(&error.message, text, error.line);
+    add(subject, report, Issue::error("V001", path, message).hint(hint), line.or(error.line), "");
 }
 
 /// V101: a name that nothing defines.
@@ -45,8 +45,11 @@ pub(super) fn undefined(subject: &Subject<'_>, report: &mut Report) {
         if known(subject).any(|known| known == name) || is_tested(text, &name) {
             continue;
         }
-        let hint = match alike(&name, known(subject)) {
+        let hint = match near(subject, text, &name) {
             Some(near) => format!("Did you mean '{near}'?"),
+            None if text.contains(&format!("{name}(")) => {
+                advice::of_rendering(&format!("{name} is unknown"), |_| None).unwrap_or_default()
+            }
             None => {
                 let own: Vec<&str> =
                     subject.plan.user_variables.iter().filter_map(|(key, _)| key.as_str()).take(10).collect();
@@ -141,10 +144,22 @@ pub(super) fn rendering(subject: &Subject<'_>, report: &mut Report) {
             .message
             .split_once(": give it")
             .map_or((error.message.as_str(), None), |(cause, rest)| (cause, Some(format!("give it{rest}"))));
-        let name = template::undeclared(text).into_iter().find(|name| find_word(cause, name).is_some());
+        let undeclared = template::undeclared(text);
+        let mut names = undeclared.iter();
+        let written = error.line.and_then(|line| text.lines().nth(line.checked_sub(1)?)).unwrap_or_default();
+        // The engine does not name the undefined value of a macro.
+        let on_line = |name: &&String| {
+            cause.starts_with("an undefined")
+                && find_word(written, name).is_some()
+                && !known(subject).any(|known| known == **name)
+        };
+        let name = names.find(|name| find_word(cause, name).is_some() || on_line(name)).cloned();
         let unknown = name.as_deref().filter(|name| !known(subject).any(|known| known == *name));
-        let near = unknown.and_then(|name| alike(name, known(subject)));
-        let special = advice::of_rendering(cause, |name| variable(subject, numbers[0], name));
+        let near = unknown.and_then(|name| near(subject, text, name));
+        let part = indexed(cause, written);
+        let special = advice::of_rendering(part.as_deref().unwrap_or(cause), |name| {
+            variable(subject, numbers[0], name)
+        });
         let hint = match (near, special, advice) {
             (Some(near), _, _) => format!("Did you mean '{near}'?"),
             (None, Some(special), _) => special,
@@ -156,6 +171,24 @@ pub(super) fn rendering(subject: &Subject<'_>, report: &mut Report) {
         let issue = Issue::error("V217", path, message).hint(hint).detail("sheets", numbers);
         let needle = name.or_else(|| quoted(cause)).unwrap_or_default();
         add(subject, report, issue, error.line, &needle);
+    }
+}
+
+/// The engine shows an index that is reckoned as `(...)[...]`: when only one name of the line has an index, it is that.
+fn indexed(cause: &str, written: &str) -> Option<String> {
+    let rest = cause.strip_prefix("`(...)[...]")?;
+    let mut names: Vec<&str> = Vec::new();
+    for (at, _) in written.match_indices('[') {
+        let before = &written[..at];
+        let start = before.rfind(|c: char| !c.is_alphanumeric() && c != '_').map_or(0, |end| end + 1);
+        let name = before.get(start..).unwrap_or_default();
+        if !name.is_empty() && !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    match names.as_slice() {
+        [name] => Some(format!("`{name}[...]{rest}")),
+        _ => None,
     }
 }
 
@@ -198,7 +231,8 @@ pub(super) fn path_templates(subject: &Subject<'_>, report: &mut Report) {
     for (path, text) in found.into_iter().filter(|(_, text)| text.contains("{{") || text.contains("{%")) {
         if let Err(error) = template::check(text) {
             let message = format!("Jinja syntax error in {path}: {}", error.message);
-            report.add(subject, Issue::error("V001", &path, message).hint(advice::of_syntax(&error.message)));
+            let (hint, _) = advice::of_syntax(&error.message, text, error.line);
+            report.add(subject, Issue::error("V001", &path, message).hint(hint));
             continue;
         }
         for name in template::undeclared(text) {
@@ -236,6 +270,33 @@ pub(crate) fn vars(subject: &Subject<'_>, sheet: &SheetPlan, stand: Stand) -> Va
 fn known<'a>(subject: &Subject<'a>) -> impl Iterator<Item = &'a str> {
     let own = subject.plan.user_variables.iter().filter_map(|(key, _)| key.as_str());
     BUILT_IN.into_iter().chain(AT_RUN_TIME).chain(own).chain(OF_THE_LANGUAGE)
+}
+
+/// The name that is most like an unknown one: of the score, of the language, or one that the template gives itself.
+fn near(subject: &Subject<'_>, text: &str, name: &str) -> Option<String> {
+    let own = own_names(text);
+    let all = || known(subject).chain(own.iter().copied()).filter(|known| *known != name);
+    let same = all().find(|known| known.eq_ignore_ascii_case(name));
+    same.or_else(|| alike(name, all())).map(str::to_owned)
+}
+
+/// Names that a template sets, loops with, or gives to macros and their parameters. May find too many.
+fn own_names(text: &str) -> Vec<&str> {
+    let mut names = Vec::new();
+    let tags = text.split("{%").skip(1).filter_map(|tag| tag.split_once("%}").map(|(tag, _)| tag));
+    for tag in tags {
+        let tag = tag.trim_matches(['-', '+']).trim();
+        let Some((what, rest)) = tag.split_once(char::is_whitespace) else { continue };
+        let end = match what {
+            "set" | "with" => rest.find('='),
+            "for" => rest.find(" in "),
+            "macro" => Some(rest.len()),
+            _ => continue,
+        };
+        let words = rest[..end.unwrap_or(rest.len())].split(|c: char| !c.is_alphanumeric() && c != '_');
+        names.extend(words.filter(|word| word.starts_with(|c: char| c.is_alphabetic() || c == '_')));
+    }
+    names
 }
 
 /// The template asks whether there is such a name, or has a value for when there is none.

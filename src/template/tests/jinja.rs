@@ -247,7 +247,6 @@ fn errors_name_the_variable_and_the_line() {
     {
         check_error(loading, "template loading is not available in scores");
     }
-    check_error("{{ l.append(3) }}", "values in templates are constant");
 }
 
 #[test]
@@ -268,6 +267,48 @@ fn work_and_output_are_limited() {
         "larger than 16 MiB",
     );
     check_error("{% set big = 'x' * 1000000 %}{{ (range(99)|list)|join(big) }}", "too large");
+}
+
+/// Each of these ran out of memory or of the stack, took minutes, or panicked in the engine.
+#[test]
+fn values_are_bounded_wherever_they_grow() {
+    let looped = |start: &str, step: &str| {
+        format!(
+            "{{% set ns = namespace(x={start}) %}}{{% for i in range(9999) %}}{{% set ns.x = {step} %}}{{% endfor %}}"
+        )
+    };
+    for (start, step, told) in [
+        ("[]", "[ns.x]", "levels deep"),
+        ("[]", "{'k': ns.x}", "levels deep"),
+        ("[1]", "ns.x|batch(1)|list", "levels deep"),
+        ("[]", "cycler(ns.x)", "levels deep"),
+        ("[]", "[ns.x, ns.x]", "a value is larger than"),
+        ("'ab'", "ns.x ~ ns.x", "`~`: the result is too large"),
+        ("'ab'", "ns.x + ns.x", "`+`: the result is too large"),
+        ("'ab'", "ns.x * 2", "`*`: the result is too large"),
+        ("'ab'", "ns.x.replace('a', 'aa')", "replace: the result is too large"),
+        ("'ab'", "ns.x.join(ns.x)", "join: the result is too large"),
+        ("range(9999)|list", "ns.x|list", "handles more than"),
+    ] {
+        check_error(&looped(start, step), told);
+    }
+    let inside = "{% set x = [] %}{% set ns = namespace(last=x) %}{% for i in range(9999) %}{% set n = [] %}\
+        {% set _ = ns.last.append(n) %}{% set ns.last = n %}{% endfor %}";
+    check_error(inside, "levels deep");
+    check_error("{% set x = [] %}{% set _ = x.append([x]) %}", "into itself");
+    for template in
+        ["{{ '%1000000000d' % 5 }}", "{{ '%.1000000000f' % 5 }}", "{{ '{:1000000000}'.format(5) }}"]
+    {
+        check_error(template, "the width");
+    }
+    for template in ["{{ [1]|batch(1000000000, 0)|list }}", "{{ [1]|slice(1000000000)|list }}"] {
+        check_error(template, "too many");
+    }
+    check_error("{{ 'x' * 10 ** 9 }}", "too large");
+    check_error("{{ [1] * 10 ** 9 }}", "too large");
+    check_error("{{ 9 ** 9 ** 9 }}", "whole numbers reach to");
+    // Quadratic before.
+    check("{{ ('<a>' * 200000)|striptags|length }}{{ ('a' * 100000)|wordwrap(1)|length }}", "0199999");
 }
 
 /// Sheet workers have small stacks.

@@ -4,6 +4,7 @@
 
 mod jinja;
 mod printed;
+mod rewrite;
 mod scores;
 mod sha256;
 

@@ -108,12 +108,7 @@ fn failure_of(report: &AttemptReport) -> Option<(ErrorCode, String, bool)> {
                 .validations
                 .iter()
                 .find(|rule| !rule.passed && rule.failure_category.as_deref() != Some("skipped"))?;
-            let code = match failed.failure_category.as_deref() {
-                Some("missing") => ErrorCode::E201,
-                _ if failed.rule_type == "command_succeeds" => ErrorCode::E203,
-                _ => ErrorCode::E202,
-            };
-            Some((code, failed.failure_reason.clone().unwrap_or_default(), false))
+            Some((failed.code(), failed.failure_reason.clone().unwrap_or_default(), false))
         }
         Outcome::Ran { .. }
         | Outcome::Accepted { .. }

@@ -4,15 +4,18 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 use std::time::Duration;
 
-use jiff::Zoned;
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, Zoned};
 use regex::Regex;
 
 use crate::classify::{self, ErrorCode, Judgement, SpawnError, Verdict, reset};
 use crate::exec::{AttemptReport, Evidence, Failure, Outcome};
 use crate::executor;
-use crate::guard::record::{BY_TERM, Exit};
+use crate::guard::record::{BY_IDLE, BY_TERM, BY_TIMEOUT, Exit};
 use crate::instrument::{self, Extracted};
+use crate::process;
 use crate::score::{DEFAULT_DETECTION_PATTERNS, pattern};
+use crate::time::Wall;
 use crate::util::{redact, text};
 use crate::validate::Snapshot;
 
@@ -28,11 +31,15 @@ const TAIL: u64 = 51_200;
 const LONGEST_TAIL: u64 = 1 << 20;
 /// A credential that is cut at the start of a tail would escape redaction, so more is read than kept.
 const MARGIN: u64 = 4096;
+/// Number of the signal that the system ends a program with when memory runs out.
+const SIGKILL: i32 = 9;
+/// What is left at least of a wait whose text was read late.
+const LEAST_WAIT: Duration = Duration::from_secs(1);
 
 impl Attempt<'_> {
     /// What an ended attempt means. Never fails: what cannot be read is remarked.
     pub(super) fn judge(&self, exit: &Exit, rules: &Rules, snapshot: &Snapshot, seen: Seen) -> AttemptReport {
-        let Seen { mut warnings, prompt, spent } = seen;
+        let Seen { mut warnings, prompt, spent, oom_kills } = seen;
         let stdout = executor::stdout_log(&self.dir);
         let success = exit.killed_by.is_none()
             && exit.spawn_error.is_none()
@@ -63,7 +70,10 @@ impl Attempt<'_> {
             }
             _ if exit.killed_by.as_deref() == Some(BY_TERM) => Outcome::Ended,
             _ => {
-                let judgement = self.classify(exit, &extracted, &evidence);
+                let killed = exit.signal == Some(SIGKILL) || exit.exit_code == Some(128 + SIGKILL);
+                let starved =
+                    killed && oom_kills.zip(process::oom_kills()).is_some_and(|(before, now)| now > before);
+                let judgement = self.classify(exit, &extracted, &evidence, starved);
                 self.outcome(judgement, &extracted, rules, snapshot, &mut evidence)
             }
         };
@@ -121,6 +131,9 @@ impl Attempt<'_> {
                         .warnings
                         .push("the limit ends in a day or later: tried again after a day".to_owned());
                 }
+                // The text was read as of the end of the program, which may have been under another conductor.
+                let now = Wall(Timestamp::now().as_millisecond());
+                let wait = wait.map(|wait| still(wait, evidence.ended, now));
                 Outcome::RateLimited { code, wait, message: redact(&message) }
             }
         }
@@ -154,8 +167,11 @@ impl Attempt<'_> {
         evidence: &mut Evidence,
     ) -> Outcome {
         failure.message = redact(&failure.message);
-        if failure.code == ErrorCode::E502 {
-            failure.message = self.refused_login(&failure.message);
+        match (failure.code, evidence.killed_by.as_deref()) {
+            (ErrorCode::E502, _) => failure.message = self.refused_login(&failure.message),
+            (_, Some(BY_TIMEOUT)) => failure.message = self.timed_out(),
+            (_, Some(BY_IDLE)) => failure.message = self.fell_silent(),
+            _ => {}
         }
         let ran = evidence.exit_code.is_some() || evidence.exit_signal.is_some();
         if !self.prepared.score.retry.accept_if_validated || !ran || rules.is_empty() {
@@ -194,6 +210,27 @@ impl Attempt<'_> {
         )
     }
 
+    /// After how long, and which key says so.
+    fn timed_out(&self) -> String {
+        let name = &self.profile.name;
+        match self.choice.config.timeout_seconds {
+            Some(seconds) => format!(
+                "ended after its timeout of {seconds} s: raise `timeout_seconds` of `instrument_config` (or of the sheet's `timeout_overrides`) or split the sheet"
+            ),
+            None => format!(
+                "ended after its timeout of {} s, the default of instrument `{name}`: set `instrument_config.timeout_seconds` or split the sheet",
+                self.profile.default_timeout.as_secs_f64()
+            ),
+        }
+    }
+
+    fn fell_silent(&self) -> String {
+        format!(
+            "ended because it printed nothing for {} s: raise `stale_detection.idle_timeout_seconds` if it works in silence",
+            self.prepared.score.stale_detection.idle_timeout_seconds
+        )
+    }
+
     fn hide_credentials(&self, warnings: &mut Vec<String>) {
         for path in [executor::stdout_log(&self.dir), executor::stderr_log(&self.dir)] {
             if let Err(error) = hide::credentials(&path) {
@@ -209,7 +246,13 @@ impl Attempt<'_> {
         }
     }
 
-    fn classify(&self, exit: &Exit, extracted: &Extracted, evidence: &Evidence) -> Judgement {
+    fn classify(
+        &self,
+        exit: &Exit,
+        extracted: &Extracted,
+        evidence: &Evidence,
+        oom_killed: bool,
+    ) -> Judgement {
         let score_patterns = self.limit_patterns();
         let spawn_error = exit.spawn_error.as_ref().map(|error| SpawnError {
             call: &error.call,
@@ -221,7 +264,7 @@ impl Attempt<'_> {
             signal: exit.signal,
             killed_by: exit.killed_by.as_deref(),
             spawn_error,
-            oom_killed: false,
+            oom_killed,
             stdout_tail: &evidence.stdout_tail,
             stderr_tail: &evidence.stderr_tail,
             extracted_error: extracted.error.as_deref(),
@@ -231,7 +274,7 @@ impl Attempt<'_> {
             rate_limit_event: extracted.rate_limit_event.as_deref(),
             patterns: &self.profile.patterns,
             score_patterns: &score_patterns,
-            now: &Zoned::now(),
+            now: &local(exit.ended),
         })
     }
 
@@ -245,6 +288,18 @@ impl Attempt<'_> {
         };
         texts.iter().filter_map(|text| pattern::compile_caseless(text).ok()).collect()
     }
+}
+
+/// A moment by the clock on this machine's wall.
+fn local(moment: Wall) -> Zoned {
+    let stamp = Timestamp::from_millisecond(moment.0).unwrap_or_else(|_| Timestamp::now());
+    stamp.to_zoned(TimeZone::system())
+}
+
+/// What is left of a wait that began when the program ended.
+fn still(wait: Duration, ended: Option<Wall>, now: Wall) -> Duration {
+    let passed = ended.map_or(Duration::ZERO, |ended| now.since(ended));
+    wait.saturating_sub(passed).max(LEAST_WAIT.min(wait))
 }
 
 fn seconds(millis: u64) -> f64 {
@@ -269,6 +324,17 @@ fn tail(path: &Path, keep: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_wait_counts_from_the_end_of_the_program() {
+        let seconds = Duration::from_secs;
+        let left = |ended| still(seconds(600), ended, Wall(1_000_000)).as_secs();
+        assert_eq!(left(None), 600);
+        assert_eq!(left(Some(Wall(1_000_000))), 600);
+        assert_eq!(left(Some(Wall(900_000))), 500);
+        assert_eq!(left(Some(Wall(0))), 1, "it is over");
+        assert_eq!(left(Some(Wall(2_000_000))), 600, "the clock was set back");
+    }
 
     // Invariant I59
     #[test]

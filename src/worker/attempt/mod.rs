@@ -136,7 +136,7 @@ impl Worker {
             TaskKind::Run(order) => (order.instrument_index, &order.token),
             TaskKind::Judge { instrument_index, token, .. } => (*instrument_index, token),
         };
-        let token = token.clone();
+        let token = *token;
         let sheet = &prepared.plan.sheets[key.sheet.index()];
         let choice = index.checked_sub(1).and_then(|at| sheet.fallbacks.get(at)).unwrap_or(&sheet.instrument);
         let Some(profile) = prepared.profiles.get(&choice.name) else {

@@ -10,6 +10,7 @@ use crate::exec::{AttemptReport, Evidence, Failure, Mode, Order, Outcome, Prompt
 use crate::executor::{self, End, Spec, StartError, Stdin};
 use crate::guard::record::Exit;
 use crate::instrument::{self, Call, Invocation, StdinSource};
+use crate::process;
 use crate::validate::Snapshot;
 use crate::worker::brief::{Ready, Round};
 
@@ -31,6 +32,8 @@ pub(super) struct Seen {
     pub(super) prompt: Option<PromptMetrics>,
     /// It was ended because it had used up what was left: which limit, and what to do.
     pub(super) spent: Option<String>,
+    /// How often the system had killed for lack of memory when the program was started.
+    pub(super) oom_kills: Option<u64>,
 }
 
 impl Seen {
@@ -90,6 +93,7 @@ impl Attempt<'_> {
         };
         seen.warnings.extend(invocation.warnings.iter().cloned());
         let snapshot = rules.snapshot(self);
+        seen.oom_kills = process::oom_kills();
         let start = || self.start(order, invocation, cwd, &prompt_file, &snapshot);
         let (end, spent) = self.metered(order.left, start);
         seen.spent = spent;
@@ -174,7 +178,7 @@ impl Attempt<'_> {
                 .then(|| (Duration::from_secs_f64(stale.idle_timeout_seconds), stale.count_cpu)),
             grace: config.kill_grace_seconds.map_or(GRACE, Duration::from_secs_f64),
             output_cap: OUTPUT_CAP,
-            token: order.token.clone(),
+            token: order.token,
         };
         let running = executor::start(&self.worker.guard_program, &self.dir, &spec, self.control);
         let running = running.map_err(|error| match error {

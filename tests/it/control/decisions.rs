@@ -69,11 +69,9 @@ fn a_question_is_shown_with_the_command_that_answers_it() {
     assert_eq!(status["pause_flags"], json!(["escalation"]));
     let asked = &status["sheets"]["1"]["escalation"];
     assert_eq!(asked["options"], json!(["retry", "skip", "accept", "fail"]), "{status:#}");
-    let context = &asked["context"];
-    assert_eq!(context["retry_count"], 0, "{context:#}");
-    assert_eq!(context["last_errors"][0]["attempt"], 1, "{context:#}");
-    let directory = std::path::Path::new(context["attempt_directory"].as_str().unwrap());
-    assert!(directory.join("prompt").is_file(), "{context:#}");
+    assert_eq!(asked["errors"][0]["attempt"], 1, "{asked:#}");
+    let directory = std::path::Path::new(asked["directory"].as_str().unwrap());
+    assert!(directory.join("prompt").is_file(), "{asked:#}");
     let text = said(&house, &["status", "job"]);
     assert!(text.contains("* Sheet 1 . fermata . waiting "), "{text}");
     assert!(text.contains("mozart approve job 1 [--retry|--skip|--accept]\n"), "{text}");

@@ -16,6 +16,7 @@ const NEW: &str = "instrument: gated\nsheet: {size: 1, total_items: 3}\nprompt: 
 fn house() -> House {
     let mut house = House::new("");
     house.agent("gated", GATED, "");
+    house.agent("other", GATED, "");
     house.agent("bad", "exit 4\n", "");
     house.start();
     house
@@ -41,7 +42,7 @@ fn a_running_job_ends_what_plays_and_goes_on_with_the_new_score() {
     let house = house();
     house.play("job", OLD);
     house.wait_sheet("job", 1, "in_progress");
-    let new = version(&house, "job", "job2", NEW);
+    let new = version(&house, "job", "job2", &NEW.replace("gated", "other"));
     assert_eq!(
         modify(&house, "job", &new),
         json!({
@@ -57,6 +58,7 @@ fn a_running_job_ends_what_plays_and_goes_on_with_the_new_score() {
     let status = house.status("job");
     assert_eq!((&status["total_sheets"], &status["config_path"]), (&json!(3), &json!(new)), "{status:#}");
     assert_eq!((&status["modify_pending"], &status["pause_flags"]), (&Value::Null, &json!([])));
+    assert_eq!(status["sheets"]["1"]["instrument_name"], "gated", "that is what it ran on");
     assert_eq!(status["sheets"]["1"]["changed_since_run"], true, "its text changed, it stays completed");
     house.touch("job/go-2");
     house.touch("job/go-3");

@@ -135,6 +135,10 @@ fn a_recovery_checks_the_rules_and_runs_nothing() {
     );
     house.play_out("job", &score, "failed");
     let before = house.read("job/ran");
+    // Nothing runs, so no limit of the instrument is waited for.
+    house.agent("once", "echo 'rate limit, try again in 1000 s' >&2; exit 1\n", "");
+    house.play("limited", &format!("instrument: once\n{ONE}"));
+    house.wait_sheet("limited", 1, "waiting");
     let text = said(&house, &["recover", "job"]);
     assert!(text.contains("Validated: 0 of 1\n  Sheet 1 still fails: "), "{text}");
     house.touch("job/by-hand");
@@ -142,6 +146,9 @@ fn a_recovery_checks_the_rules_and_runs_nothing() {
     assert!(text.contains("Recovered 1 sheet(s). Resume with:\n  mozart resume job\n"), "{text}");
     assert_eq!(house.word("job"), "paused");
     assert_eq!(house.read("job/ran"), before, "no program ran");
+    said(&house, &["cancel", "limited"]);
+    house.agent("once", "echo ran >> ran\n", "");
+    house.call("daemon.clear_rate_limits", json!({ "instrument": null }));
     said(&house, &["resume", "job"]);
     let end = over(&house, "job", "completed");
     assert_eq!(end["sheets"]["1"]["outcome_category"], "success_validated");

@@ -1,9 +1,13 @@
 //! What a score must be: small documents, and what is said about them.
 
+use std::fs;
+use std::path::{Path, PathBuf};
+
 use mozart::instrument::Registry;
 use mozart::lint::{self, Findings};
 use mozart::plan::Overrides;
-use mozart::score::Source;
+use mozart::score::{Issue, Source};
+use mozart::template::{Item, Vars, render};
 
 fn check(special: &str) -> Findings {
     let base = "name: x\nsheet: {size: 1, total_items: 3}\nprompt: {template: hi}\n";
@@ -199,8 +203,62 @@ fn case_24_instruments_are_resolved_level_by_level() {
 }
 
 #[test]
-fn case_17_undefined_results_of_earlier_sheets_are_left_open() {
-    // Left open while the score is checked; the key is named when a sheet renders.
-    let findings = check("prompt: {template: \"{{ previous_outputs[1] }}\"}");
+fn case_17_results_of_earlier_sheets_that_are_not_there_are_named() {
+    let template = "{{ previous_outputs[1] }}";
+    let mut vars = Vars::new();
+    vars.set("previous_outputs", Item::Map(Vec::new()));
+    let error = render(template, &vars).unwrap_err();
+    assert!(error.message.contains("previous_outputs[1]"), "{error}");
+    // While the score is checked nobody knows what sheet 1 will say.
+    let findings = check(&format!("prompt: {{template: \"{template}\"}}"));
     assert!(!findings.issues.iter().any(|issue| issue.code == "V217"), "{:?}", findings.issues);
+}
+
+/// Scores of a directory and below.
+fn scores(root: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(root).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            found.append(&mut scores(&path));
+        } else if path.extension().is_some_and(|end| end == "yaml") {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
+
+/// The scores of the earlier generations lie beside the project, not in it; those of `examples` are always there.
+#[test]
+fn case_25_every_published_score_loads() {
+    let project = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let published = scores(&project.join("../shared/scores"));
+    let own = scores(&project.join("examples"));
+    assert!(!own.is_empty(), "no examples");
+    let mut no_template = Vec::new();
+    for path in published.iter().chain(&own) {
+        let source = Source {
+            path: Some(path.clone()),
+            text: fs::read_to_string(path).unwrap(),
+            base: path.parent().unwrap().to_owned(),
+            ..Source::default()
+        };
+        let findings = lint::check(&source, &Overrides::default(), &Registry::built_in());
+        let shown = path.display();
+        // Directories of the machines that they were written for are not here.
+        let of_the_machine = |issue: &&Issue| !matches!(issue.code.as_str(), "V002" | "V005");
+        let errors: Vec<&Issue> =
+            findings.issues.iter().filter(|issue| issue.is_error()).filter(of_the_machine).collect();
+        if errors.iter().any(|issue| issue.code == "V001") {
+            no_template.push(path.clone());
+        } else {
+            assert!(errors.is_empty(), "{shown}: {errors:#?}");
+        }
+        assert!(findings.plan.is_some(), "{shown}: {:#?}", findings.issues);
+    }
+    // One score of the first generation has a brace too much.
+    assert!(no_template.len() <= 1, "{no_template:?}");
+    let expected = published.iter().any(|path| path.ends_with("first/quality-improvement-score-v1.yaml"));
+    assert_eq!(no_template.len(), usize::from(expected), "{no_template:?}");
 }

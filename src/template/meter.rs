@@ -1,0 +1,70 @@
+//! Filters are charged for what they handle before they run, and for the texts that they make.
+
+use minijinja::value::{Kwargs, Rest};
+use minijinja::{Environment, Error, ErrorKind, State, Value};
+
+use super::{compare, python, views, work};
+
+/// What a filter is charged for before it runs.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Meter {
+    /// The value with everything in it.
+    Whole,
+    /// The items of the list alone.
+    Flat,
+    /// The value as a whole; anything but a text is spelled as Python prints it first.
+    Spelled,
+    /// A text; anything else is refused.
+    Text,
+}
+
+/// Registers a filter that is charged for what it handles and for the text that it makes.
+pub(super) fn metered<F, Rv, Args>(env: &mut Environment<'_>, name: &'static str, meter: Meter, filter: F)
+where
+    F: minijinja::functions::Function<Rv, Args>,
+    Rv: minijinja::value::FunctionResult,
+    Args: for<'a> minijinja::value::FunctionArgs<'a>,
+{
+    let own = format!("__{name}");
+    env.add_filter(own.clone(), filter);
+    env.add_filter(name, move |state: &mut State<'_, '_>, value: Value, args: Rest<Value>, names: Kwargs| {
+        let mut all = vec![value];
+        if meter == Meter::Flat {
+            work::charge_flat(state, &all[0])?;
+        } else {
+            work::charge_whole(state, &all[0])?;
+        }
+        let other = all[0].as_str().is_none() && !all[0].is_undefined();
+        match meter {
+            Meter::Text if other => {
+                let kind = compare::name(&all[0]);
+                return Err(Error::new(
+                    ErrorKind::InvalidOperation,
+                    format!("{name} takes a text, not {kind}: write `value|string|{name}`"),
+                ));
+            }
+            Meter::Spelled if other => {
+                views::no_generator(name, &all[0])?;
+                all[0] = Value::from(python::to_str(&all[0]));
+            }
+            _ => (),
+        }
+        all.extend(args.0);
+        if names.args().next().is_some() {
+            all.push(Value::from(names));
+        }
+        let result = state.apply_filter(&own, &all)?;
+        if let Some(text) = result.as_str() {
+            work::charge_text(state, name, text.len())?;
+        } else if GENERATORS.contains(&name) {
+            let items: Vec<Value> = result.try_iter()?.collect();
+            work::charge_items(state, items.len())?;
+            return Ok(views::generator(items));
+        }
+        Ok(result)
+    });
+}
+
+/// Filters that give something to go through, not a list.
+const GENERATORS: &[&str] =
+    &["map", "select", "reject", "selectattr", "rejectattr", "unique", "batch", "slice", "items", "reverse"];
