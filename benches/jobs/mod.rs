@@ -28,11 +28,13 @@ pub fn job(sheets: u32, chained: bool, instruments: u32) -> Execution {
         skip_when: None,
         skip_command: false,
         timeout: Duration::from_secs(1800),
+        limits: vec![Duration::from_secs(1800)],
     };
     let spec = JobSpec {
         name: "test".into(),
         workspace: "/w".into(),
         sheets: (1..=sheets).map(sheet).collect(),
+        movements: std::collections::BTreeMap::new(),
         max_parallel: if chained { 1 } else { 20 },
         fail_fast: true,
         retry: RetryPolicy {

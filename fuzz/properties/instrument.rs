@@ -25,7 +25,6 @@ pub(crate) fn check(bytes: &[u8]) {
         cwd: Path::new("/"),
         prompt_file: Path::new("/prompt"),
         ours: &ours,
-        client: &[],
         own_program: std::path::Path::new("mozart"),
         identity: &[],
     };

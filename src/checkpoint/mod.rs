@@ -7,6 +7,7 @@
 //! Invariants: every record of this or an earlier schema version is read; unknown members are
 //! ignored; an unknown state is an error, because guessing one could run a sheet twice.
 
+mod movements;
 mod record;
 mod status;
 #[cfg(test)]

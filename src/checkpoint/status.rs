@@ -5,14 +5,15 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
 use crate::classify::ErrorCode;
 use crate::exec::{
     AttemptEnd, AttemptRecord, AttemptSummary, Counts, Evidence, HookResult, JobSpec, JobState, JobStatus,
-    Mode, OPTIONS, OutcomeCategory, PauseFlag, Seen, Sheet, SheetSpec, SheetState, SkipReason, Spent,
-    display_status, dollars,
+    Mode, OPTIONS, OutcomeCategory, PauseFlag, RuleResult, Seen, Sheet, SheetSpec, SheetState, SkipReason,
+    Spent, background, display_status, dollars,
 };
 use crate::ids::JobId;
 use crate::time::{Now, Wall};
@@ -30,6 +31,16 @@ pub struct Meta {
     pub submitted: Wall,
     /// Process that runs it, while one does.
     pub pid: Option<u32>,
+    /// The boot of the machine in which that process runs; "" where the system names none.
+    pub boot_id: String,
+    /// SHA-256 of the score's text.
+    pub config_hash: String,
+    /// How many jobs of its chain came before.
+    pub chain_depth: u32,
+    /// The job whose hook submitted it.
+    pub parent: Option<JobId>,
+    /// The chain as a whole.
+    pub concert: Option<String>,
     /// `parallel.enabled` of the score.
     pub parallel: bool,
 }
@@ -91,7 +102,6 @@ pub fn status_json(
         "current_sheet": active.first(),
         "sheets_in_progress": active,
         "run_epoch": ledger.run_epoch,
-        "pid": meta.pid.filter(|_| matches!(job.status, JobStatus::Running | JobStatus::Finishing)),
         "error_message": ledger.error,
         "error_code": error_code(job, sheets),
         "total_retry_count": ledger.total_retry_count,
@@ -107,12 +117,28 @@ pub fn status_json(
         "sheets": map,
     });
     let members = object.as_object_mut().expect("built as an object just above");
-    for part in [job_cost(spec, job), surroundings(spec, job)] {
+    for part in [identity(meta, job), job_cost(spec, job), surroundings(spec, job)] {
         if let Value::Object(part) = part {
             members.extend(part);
         }
     }
+    if !spec.movements.is_empty() {
+        members.insert("movements".to_owned(), super::movements::movements(spec, sheets));
+    }
     object
+}
+
+/// What the job was made from, by whom it was submitted and who runs it.
+fn identity(meta: &Meta, job: &JobState) -> Value {
+    let runs = matches!(job.status, JobStatus::Running | JobStatus::Finishing);
+    json!({
+        "config_hash": meta.config_hash,
+        "pid": meta.pid.filter(|_| runs),
+        "conductor_boot_id": runs.then_some(meta.boot_id.as_str()).filter(|id| !id.is_empty()),
+        "chain_depth": meta.chain_depth,
+        "parent_job_id": meta.parent,
+        "concert_id": meta.concert,
+    })
 }
 
 /// Why the job is paused, in words; a chain that waits for a person is one of them.
@@ -246,7 +272,7 @@ pub fn sheet_json(spec: &JobSpec, sheet: &Sheet, now: Now) -> Value {
         "last_pass_percentage": executed,
         "outcome_category": outcome(sheet).map(OutcomeCategory::as_str),
         "success_without_retry": outcome(sheet) == Some(OutcomeCategory::SuccessFirstTry),
-        "sheet_timeout_seconds": planned.timeout.as_secs_f64(),
+        "sheet_timeout_seconds": limit(planned, sheet).as_secs_f64(),
         "estimated_cost": cost_of(&ledger.spent),
         "total_cost_usd": dollars(ledger.spent.cost_micro),
         "cost_confidence": ledger.spent.confidence,
@@ -284,11 +310,17 @@ pub fn sheet_json(spec: &JobSpec, sheet: &Sheet, now: Now) -> Value {
     object
 }
 
+/// How long the program of a sheet may run, on the instrument that it is on.
+fn limit(planned: &SheetSpec, sheet: &Sheet) -> Duration {
+    let at = (sheet.ledger.instrument_index as usize).min(planned.limits.len().saturating_sub(1));
+    planned.limits.get(at).copied().unwrap_or(planned.timeout)
+}
+
 /// The last question to a person about a sheet, and the answer.
 fn escalation(sheet: &Sheet) -> Option<Value> {
     let entry = sheet.ledger.escalation.as_ref()?;
     let options: &[&str] = if entry.decision.is_none() { &OPTIONS } else { &[] };
-    Some(json!({
+    let mut object = json!({
         "reason": entry.reason,
         "options": options,
         "since": time(Some(entry.since)),
@@ -297,7 +329,13 @@ fn escalation(sheet: &Sheet) -> Option<Value> {
         "by": entry.by,
         "note": entry.note,
         "decided_at": time(entry.decided),
-    }))
+    });
+    if entry.decision.is_none() {
+        for (name, value) in background(&sheet.ledger) {
+            object[name] = value;
+        }
+    }
+    Some(object)
 }
 
 /// What a sheet runs on, and what it ran on before.
@@ -400,7 +438,7 @@ fn add_evidence(members: &mut Map<String, Value>, evidence: &Evidence) {
         ("output_truncated", json!(evidence.stdout_bytes.max(evidence.stderr_bytes) > tails)),
         ("output_log", json!(log("stdout.log"))),
         ("error_log", json!(log("stderr.log"))),
-        ("validation_details", json!(rules)),
+        ("validation_details", rules.iter().map(rule_json).collect()),
         ("passed_validations", json!(names(true))),
         ("failed_validations", json!(names(false))),
         ("preflight_warnings", json!(evidence.warnings)),
@@ -413,6 +451,22 @@ fn add_evidence(members: &mut Map<String, Value>, evidence: &Evidence) {
     ] {
         members.insert(name.to_owned(), value);
     }
+}
+
+/// A rule and what came of it.
+fn rule_json(rule: &RuleResult) -> Value {
+    let mut object = json!(rule);
+    let expected = match rule.rule_type.as_str() {
+        "file_exists" => Some("a regular file"),
+        "file_modified" => Some("a file that this attempt has changed"),
+        "content_contains" | "content_regex" => rule.pattern.as_deref(),
+        "command_succeeds" => Some("exit 0"),
+        _ => None,
+    };
+    let broken = matches!(rule.failure_category.as_deref(), Some("error" | "timeout"));
+    object["expected_value"] = expected.into();
+    object["error_message"] = rule.failure_reason.as_deref().filter(|_| broken).into();
+    object
 }
 
 /// One stored attempt in full.

@@ -25,11 +25,13 @@ fn spec() -> Arc<JobSpec> {
         skip_when: None,
         skip_command: false,
         timeout: Duration::from_secs(1800),
+        limits: vec![Duration::from_secs(1795)],
     };
     Arc::new(JobSpec {
         name: "test".into(),
         workspace: "/w".into(),
         sheets: vec![sheet(1, Vec::new()), sheet(2, vec![SheetNo(1)])],
+        movements: [(1, "Survey".into())].into(),
         max_parallel: 1,
         fail_fast: false,
         retry: RetryPolicy {
@@ -95,6 +97,11 @@ fn meta() -> Meta {
         workspace: "/home/u/ws".to_owned(),
         submitted: NOW.wall,
         pid: Some(42),
+        boot_id: "b1".to_owned(),
+        config_hash: "00ff".to_owned(),
+        chain_depth: 1,
+        parent: Some(JobId::new("first").unwrap()),
+        concert: Some("first-7".to_owned()),
         parallel: false,
     }
 }
@@ -180,6 +187,21 @@ fn clients_find_the_members_they_know() {
         ("/sheets/1/attempts/0/outcome", "\"completed\""),
         ("/sheets/2/status", "\"pending\""),
         ("/sheets/2/instrument_model", "\"big\""),
+        // Without the grace and without what the backstop adds.
+        ("/sheets/1/sheet_timeout_seconds", "1795.0"),
+        ("/config_hash", "\"00ff\""),
+        ("/pid", "42"),
+        ("/conductor_boot_id", "\"b1\""),
+        ("/chain_depth", "1"),
+        ("/parent_job_id", "\"first\""),
+        ("/concert_id", "\"first-7\""),
+        ("/movements/0/name", "\"Survey\""),
+        ("/movements/0/status", "\"completed\""),
+        ("/movements/0/completed_count", "1"),
+        ("/movements/0/instrument", "\"shell\""),
+        ("/movements/0/sheets", "[1]"),
+        ("/movements/1/name", "null"),
+        ("/movements/1/status", "\"pending\""),
     ] {
         assert_eq!(value.pointer(pointer).unwrap().to_string(), expected, "{pointer}");
     }

@@ -107,7 +107,6 @@ impl Status {
             cwd: &cwd,
             prompt_file: Path::new("PROMPT_FILE"),
             ours,
-            client: &[],
             own_program: Path::new("mozart"),
             identity: &[],
         };

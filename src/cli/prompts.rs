@@ -120,7 +120,6 @@ impl Desk {
             cwd,
             prompt_file: &PathBuf::from("PROMPT-FILE"),
             ours: &self.ours,
-            client: &[],
             own_program: Path::new("mozart"),
             identity: &IDENTITY.map(|name| (name.to_owned(), String::new())),
         };

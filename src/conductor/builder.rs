@@ -229,6 +229,7 @@ impl Builder {
             Lane::start("sheet", threads, stack, threads * 2, worker, run)?
         };
         let instruments_home = self.instruments_home.unwrap_or_else(|| state_dir.clone());
+        let boot_id: Arc<str> = crate::process::boot_id().into();
         let desk = || Desk {
             view: Arc::clone(&view),
             reader: Reader::new(&config.state_db_path),
@@ -239,6 +240,7 @@ impl Builder {
             events: events.clone(),
             net: net.clone(),
             vital: Arc::clone(&vital),
+            boot_id: Arc::clone(&boot_id),
         };
 
         let mut core = Core {

@@ -90,8 +90,14 @@ impl Card {
     }
 
     /// For the checkpoint object.
-    pub(crate) fn meta(&self, pid: Option<u32>) -> Meta {
+    pub(crate) fn meta(&self, pid: Option<u32>, boot_id: &str, config_hash: &str) -> Meta {
+        let chain = self.origin.chain.as_ref();
         Meta {
+            boot_id: boot_id.to_owned(),
+            config_hash: config_hash.to_owned(),
+            chain_depth: self.chain_depth.unwrap_or(0),
+            parent: chain.map(|link| link.parent.clone()),
+            concert: chain.map(|link| link.concert.clone()),
             job_id: self.id.clone(),
             config_path: self.config_path.clone(),
             workspace: self.workspace.display().to_string(),

@@ -18,6 +18,7 @@ use super::core::{Accepted, Core, Timer};
 use super::exchange::Exchange;
 use super::live::{Dirty, Earlier, Live, records};
 use super::messages::{Command, Resumption, Submission};
+use super::prepared::Prepared;
 
 /// Longest that `job.cancel` waits for the end of what runs.
 const CANCEL_WAIT: Duration = Duration::from_secs(10);
@@ -68,12 +69,17 @@ impl Core {
         } else if !self.still_current(&id, submission.earlier.as_deref()) {
             return self.changed_meanwhile(&id, exchange);
         }
+        let moved = self.moved(&submission);
         let live = self.jobs.get(&id);
+        if let (Some(live), Some(_)) = (live, &moved) {
+            let message = paused_elsewhere(live, &submission.prepared);
+            return self.rejected(exchange, id.as_str(), "workspace", message);
+        }
         let attempt_seq = live
             .map(|live| live.attempt_seq)
             .or(submission.earlier.as_ref().map(|stored| stored.row.attempt_seq))
             .unwrap_or(0);
-        let (exec, continued) = self.execution(now, &submission);
+        let (exec, continued) = self.execution(now, &submission, moved.is_some());
         if exchange.link().is_some() && continued && exec.status() == JobStatus::Completed {
             return self.rejected(exchange, id.as_str(), "nothing_to_do", nothing_to_do(&id));
         }
@@ -84,6 +90,12 @@ impl Core {
         if let Some(first) = exec.sheets().iter().find(|sheet| !sheet.state.satisfies()).filter(|_| continued)
         {
             _ = write!(message, "; continuing from sheet {}", first.num);
+        }
+        if let Some(outdated) = exec.outdated() {
+            _ = write!(message, "; {outdated}");
+        }
+        if let Some(moved) = moved {
+            _ = write!(message, "; {moved}");
         }
         if let Some(remark) = &submission.remark {
             _ = write!(message, "; {remark}");
@@ -117,10 +129,10 @@ impl Core {
 
     /// The state machine of a submission: a new one, or one that goes on where an earlier run of the
     /// same name stopped.
-    fn execution(&self, now: Now, submission: &Submission) -> (Execution, bool) {
+    fn execution(&self, now: Now, submission: &Submission, moved: bool) -> (Execution, bool) {
         let spec = &submission.prepared.spec;
         let fresh = || (Execution::new(Arc::clone(spec), now), false);
-        if submission.fresh {
+        if submission.fresh || moved {
             return fresh();
         }
         let mut exec = match (self.jobs.get(&submission.id), &submission.earlier) {
@@ -143,6 +155,29 @@ impl Core {
         let rerun = Rerun { start: spec.start_sheet, ..Rerun::default() };
         _ = exec.step(now, Input::ResumeWith(rerun));
         (exec, true)
+    }
+
+    /// What is to be said when the earlier run of that name worked in another workspace. What it did is not there,
+    /// so the job begins anew; with `fresh` it does so anyhow.
+    fn moved(&self, submission: &Submission) -> Option<String> {
+        let prepared = &submission.prepared;
+        let (place, workspace, status) = match (self.jobs.get(&submission.id), &submission.earlier) {
+            (Some(live), _) => {
+                (&live.prepared.place, live.card.workspace.display().to_string(), live.exec.status().as_str())
+            }
+            (None, Some(stored)) => {
+                let summary = &stored.row.summary;
+                (submission.earlier_place.as_ref()?, summary.workspace.clone(), summary.status.as_str())
+            }
+            (None, None) => return None,
+        };
+        (!submission.fresh && *place != prepared.place).then(|| {
+            format!(
+                "starting from the first sheet in {}: the earlier run of this name, which is {status}, worked in \
+                 {workspace}, and its files stay there",
+                prepared.workspace.display()
+            )
+        })
     }
 
     /// Takes a job out of memory without a word to anybody.
@@ -249,11 +284,14 @@ impl Core {
         self.hold_modification(&id, false);
         log::info!("job.resumed job_id={id}");
         self.step(now, &id, Input::ResumeWith(rerun));
-        let message = match self.jobs.get(&id).and_then(still_paused) {
+        let mut message = match self.jobs.get(&id).and_then(still_paused) {
             Some(refusal) => return self.rejected_change(exchange, id.as_str(), "cost_limit", refusal),
-            None if held => "Chain resumed",
-            None => "Job resume queued",
+            None if held => "Chain resumed".to_owned(),
+            None => "Job resume queued".to_owned(),
         };
+        if let Some(outdated) = self.jobs.get(&id).and_then(|live| live.exec.outdated()) {
+            _ = write!(message, "; {outdated}");
+        }
         let answer = json!({ "job_id": id.as_str(), "status": "accepted", "message": message });
         self.outbox.changed.push((exchange, answer));
     }
@@ -341,6 +379,17 @@ pub(crate) fn rejection(id: &str, reason: &str, message: &str) -> Value {
 pub(crate) fn not_resumable(id: &JobId, status: &str) -> String {
     format!(
         "Score '{id}' is {status}, only PAUSED, PAUSED_AT_CHAIN, FAILED, or CANCELLED scores can be resumed"
+    )
+}
+
+/// Why a paused job is not replaced by a run in another workspace: what it has done would be forgotten.
+fn paused_elsewhere(live: &Live, prepared: &Prepared) -> String {
+    let id = &live.id;
+    format!(
+        "Job '{id}' is paused in {}, and this submission wants {}. Go on with 'mozart resume {id}', or end it with \
+         'mozart cancel {id}'; a run with --fresh forgets it, and one with another --name leaves it alone",
+        live.card.workspace.display(),
+        prepared.workspace.display()
     )
 }
 

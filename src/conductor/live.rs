@@ -226,14 +226,16 @@ impl Live {
         Some(tree.path.as_str().into())
     }
 
-    /// The other sheets as a prompt may quote them; empty when the score does not quote any.
+    /// The other sheets as a prompt may quote them or learn that they were skipped; empty when there is nothing of it.
     pub(crate) fn context(&self) -> Vec<Arc<Sheet>> {
-        if self.prepared.score.cross_sheet.is_some() { self.exec.sheets().to_vec() } else { Vec::new() }
+        let wanted = self.prepared.score.cross_sheet.is_some() || self.exec.counts().skipped > 0;
+        if wanted { self.exec.sheets().to_vec() } else { Vec::new() }
     }
 
     pub(crate) fn view(&self, now: Now) -> JobView {
         JobView {
             card: Arc::clone(&self.card),
+            config_hash: Arc::clone(&self.prepared.config_hash),
             spec: Arc::clone(self.exec.spec()),
             job: self.exec.job().clone(),
             sheets: self.exec.sheets().to_vec(),

@@ -1,5 +1,6 @@
 //! What others tell the conductor thread.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -73,6 +74,8 @@ pub(crate) struct Submission {
     pub(crate) chain_depth: Option<u32>,
     /// What the database knows of an earlier run under this name.
     pub(crate) earlier: Option<Box<StoredJob>>,
+    /// Where that run worked, without links.
+    pub(crate) earlier_place: Option<PathBuf>,
     /// Said to the client when the job is accepted.
     pub(crate) remark: Option<String>,
     /// What is doubtful about the score.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 use crate::exec::{
     BreakerPolicy, Breakpoint, Budget, Escalation, Hook, Hooks, InstrumentRef, JobSpec, RateLimitPolicy,
@@ -45,6 +46,8 @@ pub(crate) struct Prepared {
     pub(crate) workspace: PathBuf,
     /// The same without links: what a job locks.
     pub(crate) place: PathBuf,
+    /// SHA-256 of the score's text, as `sha256sum` prints it.
+    pub(crate) config_hash: Arc<str>,
     /// Profiles of all instruments and fallbacks that the plan names and that exist.
     pub(crate) profiles: BTreeMap<String, Arc<Profile>>,
 }
@@ -77,7 +80,9 @@ impl Prepared {
         let workspace = snapshot.overrides.workspace.clone().unwrap_or_else(|| score.workspace.clone());
         let spec = Arc::new(job_spec(&score, &plan, &snapshot, &profiles));
         let place = super::workspaces::real_path(&workspace);
-        Self { snapshot, score, plan, spec, workspace, place, profiles }
+        let digest = Sha256::digest(snapshot.source.text.as_bytes());
+        let config_hash: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        Self { snapshot, score, plan, spec, workspace, place, config_hash: config_hash.into(), profiles }
     }
 }
 
@@ -111,12 +116,18 @@ fn job_spec(
             skip_when: skip_rule(score, plan, sheet),
             skip_command: sheet.skip_command.is_some(),
             timeout: longest(sheet, profiles),
+            limits: limits(sheet, profiles).map(|(limit, _)| limit).collect(),
         })
         .collect();
     JobSpec {
         name: score.name.as_str().into(),
         workspace: plan.workspace.display().to_string().into(),
         sheets,
+        movements: score
+            .movements
+            .iter()
+            .filter_map(|(&stage, movement)| Some((stage, movement.name.as_deref()?.into())))
+            .collect(),
         max_parallel: if parallel { score.parallel.max_concurrent } else { 1 },
         fail_fast: parallel && score.parallel.fail_fast,
         retry: RetryPolicy {
@@ -177,16 +188,24 @@ fn skip_rule(score: &Score, plan: &Plan, sheet: &plan::SheetPlan) -> Option<Arc<
     Some(Arc::new(SkipRule { text: when.text.as_str().into(), expr: when.expr.clone(), values }))
 }
 
-/// The longest that a limit of the sheet lets an attempt live, over its instruments.
-fn longest(sheet: &plan::SheetPlan, profiles: &BTreeMap<String, Arc<Profile>>) -> Duration {
+/// How long an attempt may run on each instrument of a sheet, and the grace after that.
+fn limits<'a>(
+    sheet: &'a plan::SheetPlan,
+    profiles: &'a BTreeMap<String, Arc<Profile>>,
+) -> impl Iterator<Item = (Duration, Duration)> + 'a {
     let chain = std::iter::once(&sheet.instrument).chain(&sheet.fallbacks);
-    let limits = chain.map(|choice| {
+    chain.map(|choice| {
         let own = choice.config.timeout_seconds.map(Duration::from_secs_f64);
         let usual = || profiles.get(&choice.name).map_or(USUAL_TIMEOUT, |it| it.default_timeout);
         let grace = choice.config.kill_grace_seconds.map_or(GRACE, Duration::from_secs_f64);
-        own.unwrap_or_else(usual).saturating_add(grace)
-    });
-    limits.max().unwrap_or(USUAL_TIMEOUT)
+        (own.unwrap_or_else(usual), grace)
+    })
+}
+
+/// The longest that a limit of the sheet lets an attempt live, over its instruments.
+fn longest(sheet: &plan::SheetPlan, profiles: &BTreeMap<String, Arc<Profile>>) -> Duration {
+    let lives = limits(sheet, profiles).map(|(limit, grace)| limit.saturating_add(grace));
+    lives.max().unwrap_or(USUAL_TIMEOUT)
 }
 
 /// `cost_limits` in whole micro-dollars.

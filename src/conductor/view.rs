@@ -19,6 +19,8 @@ use super::card::Card;
 #[derive(Debug, Clone)]
 pub(crate) struct JobView {
     pub(crate) card: Arc<Card>,
+    /// SHA-256 of its score.
+    pub(crate) config_hash: Arc<str>,
     pub(crate) spec: Arc<JobSpec>,
     pub(crate) job: JobState,
     pub(crate) sheets: Vec<Arc<Sheet>>,

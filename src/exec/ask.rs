@@ -42,8 +42,7 @@ impl Execution {
             None => reason.to_owned(),
         };
         let deadline = patience.map(|patience| Deadline::after(now, patience));
-        let seen = ledger.evidence.as_deref();
-        let data = json!({
+        let mut data = json!({
             "reason": reason,
             "options": OPTIONS,
             "deadline": deadline.map(|deadline| deadline.wall.to_string()),
@@ -51,10 +50,10 @@ impl Execution {
             "validation_pass_rate": ledger.pass_percentage,
             "error_classification": ledger.error.as_ref().map(|error| error.code),
             "validations": failed_rules(self, num),
-            "errors": last_errors(ledger),
-            "output": seen.map(|seen| end_of(&seen.stdout_tail, SAID)),
-            "directory": seen.map(|seen| seen.directory.as_ref()),
         });
+        for (name, value) in background(ledger) {
+            data[name] = value;
+        }
         out.event(event::sheet("escalation.needed", num, data));
         let ledger = self.ledger(num);
         ledger.last_activity = Some(now.wall);
@@ -189,6 +188,17 @@ fn failed_rules(exec: &Execution, num: SheetNo) -> Vec<Value> {
 }
 
 /// The newest errors of a sheet, oldest first.
+/// What a person needs to decide: how sure the error is, what went wrong before, and where all of it is.
+pub(crate) fn background(ledger: &Ledger) -> [(&'static str, Value); 4] {
+    let seen = ledger.evidence.as_deref();
+    [
+        ("confidence", json!(seen.map(|seen| seen.error_confidence))),
+        ("errors", json!(last_errors(ledger))),
+        ("output", json!(seen.map(|seen| end_of(&seen.stdout_tail, SAID)))),
+        ("directory", json!(seen.map(|seen| seen.directory.as_ref()))),
+    ]
+}
+
 fn last_errors(ledger: &Ledger) -> Vec<Value> {
     let from = ledger.errors.len().saturating_sub(ERRORS);
     let error = |entry: &ErrorEntry| json!({ "attempt": entry.attempt, "code": entry.error.code, "message": entry.error.message });

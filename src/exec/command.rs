@@ -8,10 +8,13 @@ use serde_json::json;
 use super::index::Index;
 use super::out::Out;
 use super::{
-    Effect, EndReason, Ending, Execution, JobStatus, PauseFlag, Rerun, SheetState, SkipReason, event,
+    Effect, EndReason, Ending, Execution, JobStatus, PauseFlag, Rerun, Sheet, SheetState, SkipReason, event,
 };
 use crate::ids::SheetNo;
 use crate::time::{Now, Wall};
+
+/// Sheets that are named in one message.
+const MOST_SHOWN: usize = 10;
 
 impl Execution {
     pub(super) fn pause(&mut self, flag: PauseFlag, at_once: bool, out: &mut Out) {
@@ -42,9 +45,16 @@ impl Execution {
     }
 
     pub(super) fn resume(&mut self, now: Now, rerun: Rerun, out: &mut Out) {
-        if self.job.ending.is_some() {
+        if self.job.ending.is_some() || self.job.status == JobStatus::Completed {
             return;
         }
+        self.go_on(now, rerun, out);
+        if let Some(outdated) = self.outdated() {
+            self.remark(now, None, outdated, out);
+        }
+    }
+
+    fn go_on(&mut self, now: Now, rerun: Rerun, out: &mut Out) {
         match self.job.status {
             JobStatus::Completed | JobStatus::Queued => {}
             // Still draining: the pause is called off, the permit was never given back.
@@ -156,6 +166,24 @@ impl Execution {
         }
         self.index = Index::build(&self.spec, &self.sheets);
         self.block_dependents(at, out);
+    }
+
+    /// Completed sheets whose part of the score has changed since, in words; `None` without any.
+    #[must_use]
+    pub fn outdated(&self) -> Option<String> {
+        let changed = |sheet: &&Arc<Sheet>| {
+            sheet.ledger.changed_since_run && matches!(sheet.state, SheetState::Completed { .. })
+        };
+        let nums: Vec<String> = self.sheets.iter().filter(changed).map(|it| it.num.to_string()).collect();
+        let (shown, more) = nums.split_at(nums.len().min(MOST_SHOWN));
+        let more = if more.is_empty() { String::new() } else { format!(" and {} more", more.len()) };
+        (!nums.is_empty()).then(|| {
+            format!(
+                "the score has changed what completed sheets are made of, and they keep their results: {}{more}; resume \
+                 with --rerun-changed to run them and what depends on them again",
+                shown.join(", ")
+            )
+        })
     }
 
     /// What is unsuccessful blocks what depends on it.

@@ -107,9 +107,9 @@ pub struct Evidence {
     pub cpu_seconds: f64,
     /// Peak resident memory of the largest process, KiB.
     pub max_rss_kib: u64,
-    /// Tail of stdout, at most 51,200 bytes.
+    /// Tail of stdout, at most 51,200 bytes unless the score says otherwise.
     pub stdout_tail: String,
-    /// Tail of stderr, at most 51,200 bytes.
+    /// Tail of stderr, as long as that of stdout.
     pub stderr_tail: String,
     /// Bytes written to stdout and stderr.
     pub stdout_bytes: u64,
@@ -215,6 +215,8 @@ pub struct RuleResult {
     pub failure_category: Option<String>,
     /// What to do.
     pub suggested_fix: Option<String>,
+    /// What was there instead of what is wanted, where that is a word: `exit 3`, `missing`.
+    pub actual_value: Option<String>,
     /// Milliseconds.
     pub check_duration_ms: u64,
     /// What a command printed: first 500 and last 2,000 characters.
@@ -247,6 +249,21 @@ pub struct SetUp {
     pub archive: Option<String>,
     /// Remarks.
     pub warnings: Vec<String>,
+}
+
+/// A set-up that failed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SetUpFailure {
+    /// Why.
+    pub error: SheetError,
+    /// What was made until then. `None` when the next try has to begin with the archive of the workspace.
+    pub made: Option<SetUp>,
+}
+
+impl From<SheetError> for Box<SetUpFailure> {
+    fn from(error: SheetError) -> Self {
+        Box::new(SetUpFailure { error, made: None })
+    }
 }
 
 /// A git worktree of a job.

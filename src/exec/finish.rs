@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::out::Out;
 use super::{
-    Effect, Ending, Execution, Finishing, Hook, HookResult, JobStatus, PauseFlag, SetUp, SheetError, event,
+    Effect, Ending, Execution, Finishing, Hook, HookResult, JobStatus, PauseFlag, SetUp, SetUpFailure, event,
 };
 use crate::classify::ErrorCode;
 use crate::time::{Deadline, Now};
@@ -35,7 +35,7 @@ impl Execution {
         self.set_up_runs
     }
 
-    pub(super) fn set_up_done(&mut self, now: Now, result: Result<SetUp, SheetError>, out: &mut Out) {
+    pub(super) fn set_up_done(&mut self, now: Now, result: Result<SetUp, Box<SetUpFailure>>, out: &mut Out) {
         if !std::mem::take(&mut self.set_up_runs) {
             return;
         }
@@ -48,7 +48,17 @@ impl Execution {
                 self.job.ledger.set_up = Some(done);
                 self.job.ledger.set_up_epoch = self.job.ledger.run_epoch;
             }
-            Err(error) => {
+            Err(failure) => {
+                let SetUpFailure { error, made } = *failure;
+                if let Some(mut made) = made {
+                    for warning in &made.warnings {
+                        self.remark(now, None, warning.clone(), out);
+                    }
+                    // The worktree is there, and whoever ends the job must know of it.
+                    let earlier = self.job.ledger.set_up.take().and_then(|set_up| set_up.worktree);
+                    made.worktree = made.worktree.or(earlier);
+                    self.job.ledger.set_up = Some(made);
+                }
                 if self.job.ending.is_none() {
                     self.job.ledger.error_code = Some(error.code);
                 }

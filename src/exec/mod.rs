@@ -49,7 +49,7 @@ use index::Index;
 use out::Out;
 
 pub(crate) use account::dollars;
-pub(crate) use ask::OPTIONS;
+pub(crate) use ask::{OPTIONS, background};
 pub use event::{Attempted, Facts, JobEvent, Started};
 pub use evidence::*;
 pub use index::Counts;

@@ -339,6 +339,12 @@ impl SheetState {
         }
     }
 
+    /// Skipped because the score or a person wants it, not because something before it failed.
+    #[must_use]
+    pub const fn is_skipped_on_purpose(&self) -> bool {
+        matches!(self, Self::Skipped { .. }) && self.satisfies()
+    }
+
     /// Whether sheets that depend on it may run.
     #[must_use]
     pub const fn satisfies(&self) -> bool {

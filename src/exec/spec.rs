@@ -1,5 +1,6 @@
 //! Orders for a job: what the state machine needs to know of a score. Never changes during a run.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
@@ -16,6 +17,8 @@ pub struct JobSpec {
     pub workspace: Arc<str>,
     /// Position `n-1` is sheet `n`.
     pub sheets: Vec<SheetSpec>,
+    /// Names of stages (movements), of those that have one.
+    pub movements: BTreeMap<u32, Arc<str>>,
     /// Most sheets of this job that run at once (1 unless `parallel.enabled`).
     pub max_parallel: u32,
     /// After the first failed sheet start no new one.
@@ -153,6 +156,8 @@ pub struct SheetSpec {
     pub skip_command: bool,
     /// Least time that its limit keeps a sheet for the backstop: sheet timeout and grace.
     pub timeout: Duration,
+    /// Longest run time of the program on each of [`Self::instruments`].
+    pub limits: Vec<Duration>,
 }
 
 /// `skip_when` of a sheet.

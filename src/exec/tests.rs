@@ -50,11 +50,13 @@ fn spec(after: &[&[u32]]) -> JobSpec {
         skip_when: None,
         skip_command: false,
         timeout: Duration::from_secs(1800),
+        limits: vec![Duration::from_secs(1800)],
     });
     JobSpec {
         name: "test".into(),
         workspace: "/w".into(),
         sheets: sheets.collect(),
+        movements: std::collections::BTreeMap::new(),
         max_parallel: 1,
         fail_fast: false,
         retry: RetryPolicy {

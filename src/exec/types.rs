@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{AttemptRecord, AttemptReport, HookResult, JobEvent, PreviousFailure, SetUp, SheetError};
+use super::{AttemptRecord, AttemptReport, HookResult, JobEvent, PreviousFailure, SetUp, SetUpFailure};
 use crate::classify::ErrorCode;
 use crate::ids::{AttemptNo, SheetNo, Token};
 use crate::time::{Deadline, Wall};
@@ -239,7 +239,7 @@ pub enum Input {
         from: Option<SheetNo>,
     },
     /// What had to be done before the first sheet is done.
-    SetUpDone(Result<SetUp, SheetError>),
+    SetUpDone(Result<SetUp, Box<SetUpFailure>>),
     /// A hook has ended, or was refused.
     HookEnded {
         /// Position in [`Hooks::on_success`](super::Hooks::on_success) or [`Hooks::on_failure`](super::Hooks::on_failure).

@@ -29,7 +29,9 @@ pub use leftovers::Leftovers;
 pub use start::{End, Running, Spec, StartError, Stdin, start};
 pub use sweep::{Stray, sweep};
 
+use crate::guard::record::LockLines;
 use crate::ids::AttemptKey;
+use crate::process::Identity;
 
 /// Directory of an attempt: `<state dir>/jobs/<job>/sheet-<n>/attempt-<k>`.
 #[must_use]
@@ -39,6 +41,12 @@ pub fn dir(state_dir: &Path, key: &AttemptKey) -> PathBuf {
     dir.push(format!("sheet-{}", key.sheet));
     dir.push(format!("attempt-{}", key.attempt));
     dir
+}
+
+/// Who guards the attempt of this directory, once its guard has said so.
+#[must_use]
+pub fn guard_of(dir: &Path) -> Option<Identity> {
+    LockLines::read(dir).ok()?.guard
 }
 
 /// Standard output of the program of an attempt, as it arrives. There is no file before the first byte.

@@ -74,8 +74,6 @@ pub struct Call<'a> {
     pub prompt_file: &'a Path,
     /// Environment of the conductor, as [`environment::ours`] gives it.
     pub ours: &'a Environment,
-    /// Variables sent by the client for this job: they take the place of ours.
-    pub client: &'a [(String, String)],
     /// `mozart` itself, which is the program of instruments of kind http.
     pub own_program: &'a Path,
     /// Set last, whatever the profile says: `MOZART_JOB_ID`, `MOZART_SHEET_TOKEN`, ...
@@ -315,9 +313,8 @@ fn argument_list(
 }
 
 fn environment_of(call: &Call<'_>, command: &Command, warnings: &mut Vec<String>) -> Environment {
-    let mut ours = call.ours.clone();
-    ours.extend(call.client.iter().cloned());
-    let mut env = environment::inherited(command, &ours);
+    let ours = call.ours;
+    let mut env = environment::inherited(command, ours);
     let added = command.env.iter().chain(call.settings.env.iter().map(|(name, value)| (name, value)));
     for (name, value) in added {
         // An empty name or one with `=` cannot exist in an environment.
@@ -325,7 +322,7 @@ fn environment_of(call: &Call<'_>, command: &Command, warnings: &mut Vec<String>
             warnings.push(format!("environment variable name `{name}` is not possible: left out"));
             continue;
         }
-        env.insert(name.clone(), environment::expand(value, &ours, warnings));
+        env.insert(name.clone(), environment::expand(value, ours, warnings));
     }
     env.extend(call.identity.iter().cloned());
     env

@@ -117,16 +117,15 @@ pub(super) fn invocation(call: &Call<'_>, http: &Http) -> Result<Invocation, Com
     }
     let mut warnings = Vec::new();
     let key = key_variable(call, http);
-    let mut ours = call.ours.clone();
-    ours.extend(call.client.iter().cloned());
+    let ours = call.ours;
     let allowed: Vec<String> = key.map(str::to_owned).into_iter().collect();
-    let mut env = environment::limited(&ours, Some(&allowed));
+    let mut env = environment::limited(ours, Some(&allowed));
     for (name, value) in &call.settings.env {
         if name.is_empty() || name.contains('=') {
             warnings.push(format!("environment variable name `{name}` is not possible: left out"));
             continue;
         }
-        env.insert(name.clone(), environment::expand(value, &ours, &mut warnings));
+        env.insert(name.clone(), environment::expand(value, ours, &mut warnings));
     }
     if let Some(name) = key
         && env.get(name).is_none_or(String::is_empty)

@@ -45,7 +45,6 @@ fn call(profile: &Profile, case: &Case) -> Result<Invocation, CommandError> {
         cwd: Path::new("/w"),
         prompt_file: Path::new("/a/script"),
         ours: &ours,
-        client: &[],
         own_program: Path::new("/bin/mozart"),
         identity: &[("MOZART_JOB_ID".to_owned(), "job".to_owned())],
     })?;
@@ -222,7 +221,6 @@ fn sh_stands_in_for_a_missing_bash() {
         cwd: Path::new("/"),
         prompt_file: Path::new("/a"),
         ours: &[("PATH".to_owned(), path.clone())].into(),
-        client: &[],
         own_program: Path::new("/bin/mozart"),
         identity: &[],
     })

@@ -8,7 +8,7 @@ use crate::executor::{self, BoundEnd, BoundSpec};
 use crate::http::{self, Request};
 use crate::instrument::environment::{self, Environment};
 use crate::instrument::find_program;
-use crate::score::{Address, Channel};
+use crate::score::{Address, Channel, Notice};
 use crate::util::redact;
 use crate::util::text::{cut, first_line};
 use crate::validate;
@@ -155,6 +155,10 @@ fn shell(delivery: &Delivery, ours: &Environment, command: &str, timeout: f64) -
     ] {
         // A variable cannot hold it.
         env.push((name.to_owned(), value.replace('\0', "")));
+    }
+    if note.notice == Notice::JobStart {
+        // Told before the first sheet, which makes it; where it cannot be made, the sheets say why.
+        _ = std::fs::create_dir(&note.workspace);
     }
     let cwd = if note.workspace.is_dir() { note.workspace.as_path() } else { Path::new("/") };
     let argv = vec![shell, "-c".to_owned(), command.to_owned()];

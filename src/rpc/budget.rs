@@ -35,6 +35,7 @@ const STEPS: &[Step] = &[
     |job| each_sheet(job, |sheet| shorten_tails(sheet, 0)),
     |job| keep_last_error(job) + each_sheet(job, keep_last_error),
     |job| each_sheet(job, drop_passed_details),
+    |job| remove(job, "movements"),
     |job| each_sheet(job, drop_defaults),
 ];
 

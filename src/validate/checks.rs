@@ -23,19 +23,22 @@ pub(super) struct Finding {
     pub(super) reason: String,
     pub(super) fix: String,
     pub(super) output: Option<String>,
+    /// What was there instead, where that is a word.
+    pub(super) actual: Option<String>,
     /// Another check a moment later may pass.
     pub(super) may_pass_later: bool,
 }
 
 impl Finding {
     fn new(category: &'static str, reason: String, fix: String) -> Self {
-        Self { category, reason, fix, output: None, may_pass_later: true }
+        let actual = (category == "missing").then(|| category.to_owned());
+        Self { category, reason, fix, output: None, actual, may_pass_later: true }
     }
 
     /// The rule itself is wrong; checking again cannot help.
     fn broken(reason: String) -> Self {
         let fix = "correct this rule in the score".to_owned();
-        Self { category: "error", reason, fix, output: None, may_pass_later: false }
+        Self { category: "error", reason, fix, output: None, actual: None, may_pass_later: false }
     }
 }
 
@@ -184,7 +187,13 @@ fn judge(rule: &Rule, end: &CommandEnd) -> Outcome {
     } else {
         ("error", "run the command by hand in the workspace")
     };
-    Err(Finding { output, ..Finding::new(category, reason, fix.to_owned()) })
+    let actual = match (end.timed_out, end.exit_code, end.signal) {
+        (true, ..) => Some("timeout".to_owned()),
+        (false, Some(code), _) => Some(format!("exit {code}")),
+        (false, None, Some(signal)) => Some(format!("signal {signal}")),
+        (false, None, None) => None,
+    };
+    Err(Finding { output, actual, ..Finding::new(category, reason, fix.to_owned()) })
 }
 
 /// The start and the end of an output.

@@ -14,7 +14,7 @@ mod tests;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-pub use rule::{Command, CommandEnd, broken, shell};
+pub use rule::{Command, CommandEnd, broken, expand_path, shell};
 pub use snapshot::Snapshot;
 
 use crate::exec::RuleResult;
@@ -142,6 +142,7 @@ fn record(result: &mut RuleResult, finding: Result<Option<String>, Finding>, too
             result.failure_reason = Some(redact(&finding.reason));
             result.failure_category = Some(finding.category.to_owned());
             result.suggested_fix = Some(finding.fix);
+            result.actual_value = finding.actual;
             result.output = finding.output;
         }
     }

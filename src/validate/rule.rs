@@ -58,7 +58,10 @@ pub fn shell(path: Option<&str>) -> String {
 }
 
 /// A path of a rule: placeholders replaced, relative to the workspace, without `.` and `..`.
-pub(super) fn expand_path(text: &str, vars: &Vars, workspace: &Path) -> Result<PathBuf, String> {
+///
+/// # Errors
+/// An unknown placeholder, or a path that no file can have; in one line.
+pub fn expand_path(text: &str, vars: &Vars, workspace: &Path) -> Result<PathBuf, String> {
     let text = placeholders::expand_path(text, vars)?;
     if text.contains('\0') {
         return Err("the path contains a NUL character".to_owned());

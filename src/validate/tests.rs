@@ -315,5 +315,6 @@ fn a_cancelled_wait_ends_the_checks() {
     };
     let results = check(&given, &run, &|_| false);
     assert_eq!(results[0].failure_category.as_deref(), Some("missing"));
+    assert_eq!(results[0].actual_value.as_deref(), Some("missing"));
     assert_eq!(results[1].failure_reason.as_deref(), Some("Skipped: the attempt was cancelled"));
 }

@@ -227,6 +227,20 @@ fn a_command_reads_the_event_and_runs_in_the_workspace() {
 }
 
 #[test]
+fn a_command_for_the_start_runs_in_the_workspace_that_is_not_there_yet() {
+    let house = house("", &[]);
+    let text = format!(
+        "instrument: worker\n{ONE}notifications:\n- type: command\n  on_events: [job_start]\n  config: {{command: \"pwd > {}\"}}\n",
+        house.path("where").display()
+    );
+    house.score("begin", &text);
+    assert_eq!(house.offer("begin", json!({}))["status"], "accepted");
+    let place = || std::fs::read_to_string(house.path("where")).unwrap_or_default();
+    wait_until("the place", || place().ends_with('\n'));
+    assert!(place().trim().ends_with("/begin"), "{}", place());
+}
+
+#[test]
 fn the_desktop_is_told_by_the_program_for_it_and_missed_once() {
     let mut house = House::new("");
     house.agent("worker", "echo done\n", "");

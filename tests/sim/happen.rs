@@ -40,7 +40,7 @@ impl World {
                 let result = if self.random.chance(85) {
                     Ok(SetUp::default())
                 } else {
-                    Err(SheetError { code: ErrorCode::E603, message: "no repository".into() })
+                    Err(SheetError { code: ErrorCode::E603, message: "no repository".into() }.into())
                 };
                 self.step(&job, Input::SetUpDone(result));
             }

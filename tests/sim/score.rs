@@ -26,6 +26,7 @@ pub(crate) fn job(random: &mut Random) -> JobSpec {
         workspace: "/tmp".into(),
         patience: None,
         sheets,
+        movements: std::collections::BTreeMap::new(),
         max_parallel: if parallel { random.range(1, 4) } else { 1 },
         fail_fast: parallel && random.chance(30),
         retry: retry(random),
@@ -76,6 +77,7 @@ fn sheet(random: &mut Random, num: u32) -> SheetSpec {
         skip_when: None,
         skip_command: random.chance(10),
         timeout: SHEET_TIMEOUT,
+        limits: vec![Duration::from_secs(1800)],
     }
 }
 

@@ -24,6 +24,7 @@ pub(super) fn job(doc: Doc<'_>, style: Style, now: f64, verbose: bool) -> String
         return bare(doc, style, now);
     }
     let mut sections = vec![header(doc, style, now)];
+    sections.push(movements(doc, style));
     sections.push(playing(doc, style, now));
     sections.push(waits::section(doc, style, now));
     sections.push(sheets(doc, style, verbose));
@@ -83,6 +84,31 @@ fn header(doc: Doc<'_>, style: Style, now: f64) -> String {
     let percent = if total == 0 { 0.0 } else { done as f64 * 100.0 / total as f64 };
     text.push_str(&format!("\nSheets  {}  {percent:.0}% ({done}/{total})\n", style.bar(percent, 12)));
     text
+}
+
+/// The stages of a score that names them. Of many, those that are neither done nor still to come.
+fn movements(doc: Doc<'_>, style: Style) -> String {
+    let all = doc.list("movements");
+    let open = |it: &&Value| !matches!(Doc(it).text("status"), "completed" | "pending" | "skipped");
+    let shown: Vec<&Value> = if all.len() > INTERESTING {
+        all.iter().filter(open).take(INTERESTING).collect()
+    } else {
+        all.iter().collect()
+    };
+    if shown.is_empty() {
+        return String::new();
+    }
+    let mut table = Table::new(&["#", "Movement", "Status", "Sheets"]);
+    for movement in shown.into_iter().map(Doc) {
+        let status = movement.text("status");
+        table.row(vec![
+            movement.count("movement").to_string().into(),
+            format::one_line(movement.text("name"), Some(60)).into(),
+            Cell::toned(status.to_owned(), job::job_tone(status)),
+            format!("{}/{}", movement.count("completed_count"), movement.count("sheet_count")).into(),
+        ]);
+    }
+    table.render(style)
 }
 
 fn playing(doc: Doc<'_>, style: Style, now: f64) -> String {

@@ -26,7 +26,7 @@ use std::time::Duration;
 
 use crossbeam_channel::Sender;
 
-use crate::exec::{Effect, HookResult, Input, SetUp, SheetError};
+use crate::exec::{Effect, HookResult, Input, SetUp, SetUpFailure};
 use crate::executor::Control;
 use crate::ids::JobId;
 use crate::score::{self, HookAction};
@@ -45,7 +45,7 @@ pub(crate) use program::{Program, Watched};
 pub(crate) use set_up::SetUpOrder;
 pub(super) use set_up::run as set_up;
 pub(crate) use tear_down::TearDown;
-pub(super) use tear_down::{prune, run as tear_down};
+pub(super) use tear_down::{prune, put_worktree_into, run as tear_down};
 
 use chain::Chain;
 use program::Action;
@@ -109,7 +109,7 @@ enum Asked {
 /// What side workers and request workers tell.
 pub(crate) enum News {
     /// The set-up of this run of a job is over.
-    SetUpDone(JobId, u32, Box<Result<SetUp, SheetError>>),
+    SetUpDone(JobId, u32, Box<Result<SetUp, Box<SetUpFailure>>>),
     /// A long errand is over, whatever came of it.
     Freed(JobId),
     /// The program of a hook runs on.

@@ -13,7 +13,7 @@ use crate::conductor::core::Core;
 use crate::conductor::messages::Event;
 use crate::conductor::prepared::Prepared;
 use crate::conductor::side::{Errand, Side};
-use crate::exec::{Input, SetUp, SheetError};
+use crate::exec::{Input, SetUp, SetUpFailure, SheetError};
 use crate::executor::Control;
 use crate::ids::JobId;
 use crate::isolation::{self, Git};
@@ -66,12 +66,18 @@ impl Core {
         queue.retain(|(job, errand)| job != id || !matches!(errand, Errand::SetUp(_)));
         if queue.len() < before {
             let error = refused(ErrorCode::E999, "cancelled before the set-up began".to_owned());
-            self.set_up_done(now, id, epoch, Err(error));
+            self.set_up_done(now, id, epoch, Err(error.into()));
             self.again = true;
         }
     }
 
-    pub(super) fn set_up_done(&mut self, now: Now, id: &JobId, of: u32, result: Result<SetUp, SheetError>) {
+    pub(super) fn set_up_done(
+        &mut self,
+        now: Now,
+        id: &JobId,
+        of: u32,
+        result: Result<SetUp, Box<SetUpFailure>>,
+    ) {
         let Some(Doing::SetUp { epoch, control }) = self.around.doing.get(id) else { return };
         if *epoch != of {
             return;
@@ -90,7 +96,7 @@ impl Core {
                 }
             }
             Err(_) if cancelled => (),
-            Err(error) => log::warn!("job.set_up_failed job_id={id} error={:?}", error.message),
+            Err(failure) => log::warn!("job.set_up_failed job_id={id} error={:?}", failure.error.message),
         }
         self.step(now, id, Input::SetUpDone(result));
     }
@@ -101,14 +107,14 @@ struct Report<'a> {
     side: &'a Side,
     job: JobId,
     epoch: u32,
-    result: Option<Result<SetUp, SheetError>>,
+    result: Option<Result<SetUp, Box<SetUpFailure>>>,
 }
 
 impl Drop for Report<'_> {
     fn drop(&mut self) {
         let panicked = || {
             let message = "the set-up panicked; please report this with the conductor's log".to_owned();
-            Err(SheetError { code: ErrorCode::E999, message })
+            Err(refused(ErrorCode::E999, message).into())
         };
         let result = self.result.take().unwrap_or_else(panicked);
         let news = News::SetUpDone(self.job.clone(), self.epoch, Box::new(result));
@@ -120,15 +126,22 @@ impl Drop for Report<'_> {
 /// Does it, on a side worker.
 pub(in crate::conductor) fn run(side: &Side, order: &SetUpOrder) {
     let mut report = Report { side, job: order.job.clone(), epoch: order.epoch, result: None };
-    report.result = Some(prepare(side, order));
+    let mut made = None;
+    report.result = Some(match prepare(side, order, &mut made) {
+        Ok(()) => Ok(made.unwrap_or_default()),
+        Err(error) => Err(Box::new(SetUpFailure { error, made })),
+    });
 }
 
-fn prepare(side: &Side, order: &SetUpOrder) -> Result<SetUp, SheetError> {
+/// Leaves in `made` what there is, whether or not all of it could be done.
+fn prepare(side: &Side, order: &SetUpOrder, made: &mut Option<SetUp>) -> Result<(), SheetError> {
     let mut set_up =
         SetUp { archive: order.earlier.as_ref().and_then(|it| it.archive.clone()), ..SetUp::default() };
     if order.archive && order.prepared.score.workspace_lifecycle.archive_on_fresh {
         archive(side, order, &mut set_up)?;
     }
+    // From here on a later try must not archive again: it would take away what a person has put right.
+    let set_up = made.insert(set_up);
     fs::create_dir_all(&order.workspace).map_err(|error| {
         refused(
             ErrorCode::E601,
@@ -136,7 +149,7 @@ fn prepare(side: &Side, order: &SetUpOrder) -> Result<SetUp, SheetError> {
         )
     })?;
     if order.prepared.score.isolation.enabled {
-        isolate(side, order, &mut set_up)?;
+        isolate(side, order, set_up)?;
     }
     if order.first {
         let identity = [
@@ -152,7 +165,7 @@ fn prepare(side: &Side, order: &SetUpOrder) -> Result<SetUp, SheetError> {
         };
         preconditions(&order.prepared, &runner)?;
     }
-    Ok(set_up)
+    Ok(())
 }
 
 /// The old content of the workspace goes away before the first sheet of a fresh run.
@@ -203,7 +216,8 @@ fn isolate(side: &Side, order: &SetUpOrder, set_up: &mut SetUp) -> Result<(), Sh
     };
     match isolation::create(&git, &request) {
         Ok(created) => {
-            Note { worktree: created.worktree.clone(), settled: false }.write(&side.state_dir, &order.job);
+            Note { worktree: created.worktree.clone(), settled: false, removed: false }
+                .write(&side.state_dir, &order.job);
             set_up.worktree = Some(created.worktree);
             set_up.warnings.extend(created.warnings);
             Ok(())

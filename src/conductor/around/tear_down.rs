@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::News;
 use crate::conductor::core::Core;
@@ -17,7 +18,7 @@ use crate::conductor::live::Live;
 use crate::conductor::messages::Event;
 use crate::conductor::prepared::Prepared;
 use crate::conductor::side::{Errand, Side};
-use crate::exec::{JobStatus, Worktree};
+use crate::exec::{JobStatus, SetUp, Worktree};
 use crate::executor::Control;
 use crate::ids::JobId;
 use crate::isolation::{self, Git};
@@ -39,6 +40,9 @@ pub(super) struct Note {
     pub(super) worktree: Worktree,
     /// Nothing is left to be done about it.
     pub(super) settled: bool,
+    /// It is gone; its branch, if it has one, is not.
+    #[serde(default)]
+    pub(super) removed: bool,
 }
 
 impl Note {
@@ -107,6 +111,7 @@ pub(in crate::conductor) fn run(side: &Side, order: &TearDown) {
     let (control, id) = (Control::new(), &order.job);
     let git = Git { guard_program: &side.guard_program, ours: &side.ours, control: &control };
     let mut worktree = order.worktree.clone();
+    let mut removed = false;
     if order.remove {
         let removal = isolation::remove(&git, &order.prepared.score.isolation, id, &worktree);
         if let Some(kept) = &removal.kept {
@@ -121,12 +126,32 @@ pub(in crate::conductor) fn run(side: &Side, order: &TearDown) {
         for warning in &removal.warnings {
             log::warn!("job.worktree_warning job_id={id} warning={warning:?}");
         }
+        removed = removal.removed;
         worktree.branch = removal.branch;
     } else if let Err(error) = isolation::unlock(&git, &worktree) {
         log::warn!("job.worktree_warning job_id={id} warning={:?}", error.to_string());
     }
     worktree.locked = false;
-    Note { worktree, settled: true }.write(&side.state_dir, id);
+    Note { worktree, settled: true, removed }.write(&side.state_dir, id);
+}
+
+/// What a status says of the worktree of a job that is over: its record is as old as its end.
+pub(in crate::conductor) fn put_worktree_into(
+    status: &mut Value,
+    state_dir: &Path,
+    job: &JobId,
+    known: Option<&SetUp>,
+) {
+    let Some(known) = known.and_then(|set_up| set_up.worktree.as_ref()) else { return };
+    let Some(note) = Note::read(state_dir, job).filter(|it| it.settled && it.worktree.path == known.path)
+    else {
+        return;
+    };
+    if note.removed {
+        status["worktree_path"] = Value::Null;
+    }
+    status["worktree_locked"] = note.worktree.locked.into();
+    status["worktree_branch"] = note.worktree.branch.into();
 }
 
 /// Settles the worktrees of all jobs but these, on a side worker.
@@ -160,7 +185,7 @@ mod tests {
         assert_eq!(Note::read(dir.path(), &job), None);
         let worktree =
             Worktree { path: "/w".into(), branch: Some("mozart/nightly".into()), ..Worktree::default() };
-        let note = Note { worktree, settled: false };
+        let note = Note { worktree, settled: false, removed: false };
         note.write(dir.path(), &job);
         assert_eq!(Note::read(dir.path(), &job), Some(note));
     }

@@ -15,6 +15,7 @@ use crate::store::{JobSummary, ReadError, StoredJob};
 use crate::time::Now;
 
 use super::{Desk, Outcome};
+use crate::conductor::around;
 use crate::conductor::card::Card;
 use crate::conductor::live;
 use crate::conductor::messages::Command;
@@ -54,7 +55,7 @@ impl Desk {
     }
 
     fn live_status(&self, view: &JobView) -> Value {
-        let meta = view.card.meta(Some(self.vital.pid()));
+        let meta = view.card.meta(Some(self.vital.pid()), &self.boot_id, &view.config_hash);
         let now = self.clock.now();
         let mut status = checkpoint::status_json(&meta, &view.spec, &view.job, &view.sheets, None, now);
         if view.status == JobStatus::Running
@@ -105,7 +106,7 @@ impl Desk {
         shown.collect()
     }
 
-    /// The files of attempts that run: what a sheet knows by itself is those of its last ended one.
+    /// The files and the guards of attempts that run: what a sheet knows by itself is of its last ended one.
     fn name_live_output(&self, status: &mut Value, view: &JobView) {
         let state_dir = self.config.state_dir();
         let Some(sheets) = status.get_mut("sheets") else { return };
@@ -116,6 +117,12 @@ impl Desk {
             let shown = &mut sheets[sheet.num.to_string()];
             shown["output_log"] = executor::stdout_log(&dir).to_string_lossy().into();
             shown["error_log"] = executor::stderr_log(&dir).to_string_lossy().into();
+            if let Some(guard) = executor::guard_of(&dir) {
+                let process = &mut shown["process"];
+                process["guard_pid"] = guard.pid.into();
+                process["start_ticks"] = guard.start_ticks.into();
+                process["boot_id"] = guard.boot_id.into();
+            }
         }
     }
 
@@ -126,10 +133,16 @@ impl Desk {
         let now = self.clock.now();
         let exec = Execution::restore(Arc::clone(&prepared.spec), job, sheets, now);
         let card = Card::of_row(&stored.row, &prepared.score);
-        let mut status =
-            checkpoint::status_json(&card.meta(None), &prepared.spec, exec.job(), exec.sheets(), None, now);
+        let meta = card.meta(None, "", &prepared.config_hash);
+        let mut status = checkpoint::status_json(&meta, &prepared.spec, exec.job(), exec.sheets(), None, now);
         status["job_name"] = card.name.clone().into();
         card.people.put_into(&mut status);
+        around::put_worktree_into(
+            &mut status,
+            &self.config.state_dir(),
+            &card.id,
+            exec.job().ledger.set_up.as_ref(),
+        );
         status["cost_limits"] = cost_limits(&prepared.spec.budget);
         // An ended job waits for no instrument.
         status["rate_limits"] = json!([]);

@@ -51,6 +51,8 @@ pub(crate) struct Desk {
     pub(crate) events: Sender<Event>,
     pub(crate) net: Option<net::Handle>,
     pub(crate) vital: Arc<Vital>,
+    /// Name of this boot of the machine.
+    pub(crate) boot_id: Arc<str>,
 }
 
 /// Answer now, or let the conductor answer.

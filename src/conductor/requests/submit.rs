@@ -21,6 +21,7 @@ use crate::conductor::card::DEFAULT_PRIORITY;
 use crate::conductor::commands::rejection;
 use crate::conductor::messages::{Command, Resumption, Submission};
 use crate::conductor::prepared::{Prepared, Snapshot};
+use crate::conductor::workspaces::real_path;
 
 /// A score that was changed later than this after a job's end starts afresh.
 const AUTO_FRESH_MARGIN_MS: i64 = 1000;
@@ -118,6 +119,8 @@ impl Desk {
                 remark = Some(format!("replaces the job of {}", earlier.row.summary.config_path));
             }
         }
+        let earlier_place =
+            earlier.as_ref().map(|earlier| real_path(Path::new(&earlier.row.summary.workspace)));
         Ok(Submission {
             id,
             config_path: path.to_string_lossy().into_owned(),
@@ -126,6 +129,7 @@ impl Desk {
             priority: submit.priority.unwrap_or(DEFAULT_PRIORITY),
             chain_depth: submit.chain_depth,
             earlier: earlier.map(Box::new),
+            earlier_place,
             remark,
             warnings,
         })

@@ -193,7 +193,7 @@ fn nothing_starts_before_the_set_up_is_done() {
 fn a_set_up_that_fails_fails_the_job() {
     let mut world = World::begun(prepared());
     let error = SheetError { code: ErrorCode::E601, message: "precondition 1 does not hold".to_owned() };
-    world.step(Input::SetUpDone(Err(error)));
+    world.step(Input::SetUpDone(Err(error.into())));
     assert_eq!(world.line(), "failed cancelled");
     let ledger = &world.exec.job().ledger;
     assert_eq!(ledger.error.as_deref(), Some("precondition 1 does not hold"));

@@ -224,7 +224,7 @@ fn input(world: &mut World, act: &Act) -> Option<Input> {
         Act::SetUp(true) => Input::SetUpDone(Ok(SetUp::default())),
         Act::SetUp(false) => {
             let message = "no".to_owned();
-            Input::SetUpDone(Err(SheetError { code: ErrorCode::E601, message }))
+            Input::SetUpDone(Err(SheetError { code: ErrorCode::E601, message }.into()))
         }
         Act::Hook(how) => {
             let ledger = &world.exec.job().ledger;

@@ -100,6 +100,9 @@ fn a_changed_score_keeps_what_is_the_same() {
     assert_eq!(world.line(), "failed pending completed pending upstream_failed");
     assert!(world.ledger(2).changed_since_run);
     world.step(Input::Resume);
+    let said = world.exec.outdated().unwrap();
+    assert!(said.contains("keep their results: 2;") && said.contains("--rerun-changed"), "{said}");
+    assert_eq!(world.exec.job().ledger.remarks[0].message, said);
     world.step(Input::Begin);
     assert_eq!(world.runnable(), [1, 3]);
 }

@@ -139,11 +139,13 @@ fn a_job_is_registered_with_its_fallbacks() {
         skip_when: None,
         skip_command: false,
         timeout: minutes(30),
+        limits: vec![Duration::from_secs(1800)],
     };
     let spec = JobSpec {
         name: "test".into(),
         workspace: "/w".into(),
         sheets: vec![sheet(&["x/big", "y"]), sheet(&["x", "z"]), sheet(&["x"]), sheet(&["y"])],
+        movements: std::collections::BTreeMap::new(),
         max_parallel: 1,
         fail_fast: false,
         retry: RetryPolicy {

@@ -65,7 +65,7 @@ pub(super) const INSTRUMENT_CONFIG: &[Key] = &[
         "instrument_config.max_output_capture_bytes",
         Int(1, MANY),
         Is("51200"),
-        "Bytes kept of the end of each stream.",
+        "Bytes kept of the end of each stream, at most 1048576; the log files of the attempt have everything.",
     )
     .or_null(),
     key(

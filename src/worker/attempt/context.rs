@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::exec::{Order, Sheet, SheetState, SkipReason};
+use crate::exec::{Order, Sheet, SheetState};
 use crate::ids::SheetNo;
 use crate::score::CrossSheet;
 use crate::template::Item;
@@ -24,13 +24,18 @@ impl Attempt<'_> {
     pub(super) fn add_context(&mut self, order: &Order, sheets: &[Arc<Sheet>], warnings: &mut Vec<String>) {
         let brief = self.brief();
         brief.add_round(&mut self.vars, order.retry_count, warnings);
+        let skipped = self
+            .dependencies()
+            .into_iter()
+            .filter(|num| sheets.get(num.index()).is_some_and(|sheet| sheet.state.is_skipped_on_purpose()));
+        let skipped = skipped.map(|num| Item::Int(num.0.into())).collect();
+        self.vars.set("skipped_upstream", Item::List(skipped));
         let Some(cross) = &self.prepared.score.cross_sheet else { return };
         if cross.auto_capture_stdout {
             let limit = usize::try_from(cross.max_output_chars).unwrap_or(usize::MAX);
-            let (outputs, skipped) = self.outputs(cross, sheets, limit, warnings);
+            let outputs = self.outputs(cross, sheets, limit, warnings);
             self.vars.set("synthesis", self.synthesis(sheets, limit));
             self.vars.set("previous_outputs", Item::Map(outputs));
-            self.vars.set("skipped_upstream", Item::List(skipped));
         }
     }
 
@@ -40,8 +45,8 @@ impl Attempt<'_> {
         sheets: &[Arc<Sheet>],
         limit: usize,
         warnings: &mut Vec<String>,
-    ) -> (Vec<(Item, Item)>, Vec<Item>) {
-        let (mut outputs, mut skipped) = (Vec::new(), Vec::new());
+    ) -> Vec<(Item, Item)> {
+        let mut outputs = Vec::new();
         for num in self.quoted(cross.lookback_sheets) {
             let Some(sheet) = sheets.get(num.index()) else { continue };
             let text = match &sheet.state {
@@ -53,10 +58,7 @@ impl Attempt<'_> {
                         continue;
                     }
                 },
-                SheetState::Skipped { reason, .. } if *reason != SkipReason::UpstreamFailed => {
-                    skipped.push(Item::Int(num.0.into()));
-                    SKIPPED.to_owned()
-                }
+                state if state.is_skipped_on_purpose() => SKIPPED.to_owned(),
                 SheetState::Pending
                 | SheetState::Dispatched(_)
                 | SheetState::InProgress(_)
@@ -69,24 +71,28 @@ impl Attempt<'_> {
             };
             outputs.push((Item::Int(num.0.into()), Item::Str(text)));
         }
-        (outputs, skipped)
+        outputs
     }
 
     /// The window before this sheet, and everything that it depends on even outside the window.
     fn quoted(&self, lookback: u32) -> BTreeSet<SheetNo> {
-        let mut wanted: BTreeSet<SheetNo> = window(self.sheet.num, lookback).map(SheetNo).collect();
+        let mut wanted = self.dependencies();
+        wanted.extend(window(self.sheet.num, lookback).map(SheetNo));
+        wanted.remove(&self.sheet.num);
+        wanted
+    }
+
+    /// Everything that this sheet depends on, directly or not.
+    fn dependencies(&self) -> BTreeSet<SheetNo> {
         let mut open: Vec<SheetNo> = self.sheet.after.clone();
         let mut seen = BTreeSet::new();
         while let Some(num) = open.pop() {
             if seen.insert(num) {
-                wanted.insert(num);
-                open.extend(
-                    self.prepared.plan.sheets.get(num.index()).into_iter().flat_map(|sheet| &sheet.after),
-                );
+                let above = self.prepared.plan.sheets.get(num.index());
+                open.extend(above.into_iter().flat_map(|sheet| &sheet.after));
             }
         }
-        wanted.remove(&self.sheet.num);
-        wanted
+        seen
     }
 
     /// The kept result of a sheet, else the tail of what its program printed.

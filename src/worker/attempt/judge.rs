@@ -27,6 +27,8 @@ use super::{Attempt, hide};
 
 /// Most bytes of each output stream that are kept in the database, unless the score says less or more.
 const TAIL: u64 = 51_200;
+/// More than this are never kept there; the live files have everything.
+const LONGEST_TAIL: u64 = 1 << 20;
 /// A credential that is cut at the start of a tail would escape redaction, so more is read than kept.
 const MARGIN: u64 = 4096;
 /// Number of the signal that the system ends a program with when memory runs out.
@@ -45,6 +47,12 @@ impl Attempt<'_> {
         let as_text = self.choice.config.output_format.is_some_and(|format| format.as_str() == "text");
         let extracted = instrument::extract(self.profile, as_text, success, &stdout);
         warnings.extend(extracted.warnings.iter().map(|warning| redact(warning)));
+        if let Some(wanted) = self.choice.config.max_output_capture_bytes.filter(|&it| it > LONGEST_TAIL) {
+            warnings.push(format!(
+                "max_output_capture_bytes: {LONGEST_TAIL} bytes are kept of each stream, not {wanted}; its log file has \
+                 the rest"
+            ));
+        }
         let mut evidence = self.evidence(exit);
         (evidence.prompt, evidence.warnings) = (prompt, warnings);
         if exit.spawn_error.is_none() {
@@ -77,7 +85,7 @@ impl Attempt<'_> {
 
     /// What the record of an attempt and its files say.
     fn evidence(&self, exit: &Exit) -> Evidence {
-        let keep = self.choice.config.max_output_capture_bytes.unwrap_or(TAIL).min(TAIL);
+        let keep = self.choice.config.max_output_capture_bytes.unwrap_or(TAIL).min(LONGEST_TAIL);
         Evidence {
             scripted: self.profile.raw_prompt,
             exit_code: exit.exit_code,

@@ -1,7 +1,7 @@
 //! What is looked at before a program starts: the size of its prompt and the files that the prompt names.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::OnceLock;
 
 use regex::Regex;
@@ -66,11 +66,22 @@ impl Attempt<'_> {
         Err(refusal(ErrorCode::E602, message))
     }
 
-    /// Absolute files that are neither there nor something that the sheet itself is to write.
+    /// Files that are neither there nor something that the sheet itself is to write. A relative one may lie where
+    /// the program works or in the workspace; when neither has its first directory it may be anything, say the name
+    /// of a repository, and is not remarked.
     fn missing(&self, paths: &[String], will_be_written: &[PathBuf]) -> Vec<String> {
+        let (_, place) = self.place();
+        let roots = [place.as_path(), self.prepared.workspace.as_path()];
         let absent = |path: &&String| {
             let path = Path::new(path.as_str());
-            path.is_absolute() && !path.exists() && !will_be_written.iter().any(|rule| rule == path)
+            let known = |root: &Path| {
+                let path = root.join(path);
+                path.exists() || will_be_written.contains(&path)
+            };
+            let first = path.components().find(|part| *part != Component::CurDir);
+            let plausible = |root: &Path| first.is_some_and(|first| root.join(first).is_dir());
+            (path.is_absolute() || roots.iter().any(|root| plausible(root)))
+                && !roots.iter().any(|root| known(root))
         };
         paths.iter().filter(absent).cloned().collect()
     }

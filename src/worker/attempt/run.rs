@@ -84,7 +84,6 @@ impl Attempt<'_> {
             cwd: &cwd,
             prompt_file: &prompt_file,
             ours: &self.worker.ours,
-            client: &[],
             own_program: &self.worker.guard_program,
             identity: &identity,
         };
@@ -217,15 +216,15 @@ impl Attempt<'_> {
         }
     }
 
-    /// That directory, there; made when it is the workspace.
+    /// That directory, there. The workspace is made even when the program works elsewhere: prompts and rules name it.
     fn working_directory(&self) -> Result<PathBuf, Failure> {
+        let workspace = &self.prepared.workspace;
+        std::fs::create_dir_all(workspace).map_err(|error| {
+            let message = format!("cannot create the workspace {}: {error}", workspace.display());
+            refusal(ErrorCode::E601, message)
+        })?;
         let (what, dir) = self.place();
-        if dir == self.prepared.workspace {
-            std::fs::create_dir_all(&dir).map_err(|error| {
-                let message = format!("cannot create the workspace {}: {error}", dir.display());
-                refusal(ErrorCode::E601, message)
-            })?;
-        } else if !dir.is_dir() {
+        if !dir.is_dir() {
             let message = format!("the {what} {} does not exist or is none", dir.display());
             return Err(refusal(ErrorCode::E603, message));
         }

@@ -20,7 +20,6 @@ use crate::http::Family;
 use crate::instrument::{HttpSettings, Profile, Settings};
 use crate::plan::{InstrumentChoice, Plan, SheetPlan};
 use crate::score::{self, Score};
-use crate::template::placeholders::expand_path;
 use crate::template::prompt::{PromptParts, Requirement, assemble, default_body, measure};
 use crate::template::{self, Item, Vars};
 
@@ -91,7 +90,11 @@ impl Brief<'_> {
             .map(|rule| Requirement {
                 rule_type: rule.kind.as_str().to_owned(),
                 description: rule.description.clone(),
-                path: rule.path.as_ref().map(|path| expand_path(path, vars).unwrap_or_else(|_| path.clone())),
+                path: rule.path.as_ref().map(|path| {
+                    // As it is checked: the program may work in another directory.
+                    let whole = crate::validate::expand_path(path, vars, self.workspace);
+                    whole.map_or_else(|_| path.clone(), |path| path.display().to_string())
+                }),
                 pattern: rule.pattern.clone(),
                 command: rule.command.clone(),
             })

@@ -69,6 +69,9 @@ fn a_question_is_shown_with_the_command_that_answers_it() {
     assert_eq!(status["pause_flags"], json!(["escalation"]));
     let asked = &status["sheets"]["1"]["escalation"];
     assert_eq!(asked["options"], json!(["retry", "skip", "accept", "fail"]), "{status:#}");
+    assert_eq!(asked["errors"][0]["attempt"], 1, "{asked:#}");
+    let directory = std::path::Path::new(asked["directory"].as_str().unwrap());
+    assert!(directory.join("prompt").is_file(), "{asked:#}");
     let text = said(&house, &["status", "job"]);
     assert!(text.contains("* Sheet 1 . fermata . waiting "), "{text}");
     assert!(text.contains("mozart approve job 1 [--retry|--skip|--accept]\n"), "{text}");

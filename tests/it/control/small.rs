@@ -97,3 +97,18 @@ fn the_log_of_an_earlier_conductor_is_called_so() {
     let error = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(error.contains("was written by an earlier conductor"), "{error}");
 }
+
+#[test]
+fn a_status_names_the_movements() {
+    let house = House::started("");
+    let text = "instrument: cli\nmovements: {1: {name: Survey}, 2: {voices: 2}}\nsheet: {size: 1, total_items: 2}\nprompt: \
+                {template: \"true\"}\n";
+    house.play_out("named", text, "completed");
+    let told = said(&house, &["status", "named"]);
+    let line = |number: &str, end: &str| {
+        told.lines().any(|line| line.trim_start().starts_with(number) && line.trim_end().ends_with(end))
+    };
+    assert!(told.contains("Survey") && line("1 ", "1/1") && line("2 ", "2/2"), "{told}");
+    house.play_out("nameless", &format!("instrument: cli\n{}", ONE.replace("work", "\"true\"")), "completed");
+    assert!(!said(&house, &["status", "nameless"]).contains("Movement"));
+}

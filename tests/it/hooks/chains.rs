@@ -205,3 +205,12 @@ fn cancelling_the_parent_leaves_the_child_alone() {
     house.touch("parent/go");
     ended(&house, "child", "completed");
 }
+
+#[test]
+fn a_job_that_was_completed_elsewhere_has_something_to_do_here() {
+    let house = House::started("");
+    super::play(&house, "child", &score("echo ran >> child-runs", ""), "completed");
+    let end = play(&house, "parent", &with_hooks("  - {type: run_job, job_path: child.yaml}\n"), "completed");
+    assert_eq!(results(&end)[0]["success"], true, "{end:#}");
+    assert_eq!(super::lines(&house, "parent/child-runs"), 1, "it inherits the workspace of its parent");
+}

@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::{ended, lines, results, score, with_hooks};
 use crate::band::Band;
 use crate::house::House;
+use crate::wait::wait_until;
 
 const CHILD: &str = "echo x >> child-runs; until [ -e go ]; do sleep 0.02; done";
 
@@ -14,7 +15,8 @@ fn a_hook_that_was_running_is_not_run_again() {
     let hooks = "  - {type: run_command, command: \"echo x >> begun; sleep 1000\"}\n  - {type: run_command, command: touch \
                  next}\n";
     house.play("job", &with_hooks(hooks));
-    house.wait_file("job/begun");
+    // A file is there before its line is.
+    wait_until("the first hook", || lines(&house, "job/begun") == 1);
     house.kill();
     house.wait_empty();
     house.start();

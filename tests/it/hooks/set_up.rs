@@ -131,3 +131,66 @@ fn a_job_that_is_cancelled_while_it_is_set_up_ends() {
     house.wait_empty();
     assert_eq!(lines(&house, "cut/runs"), 0);
 }
+
+#[test]
+fn the_workspace_is_there_when_programs_work_elsewhere() {
+    let house = House::started("");
+    fs::create_dir_all(house.path("repo")).unwrap();
+    let text = score(
+        "pwd > \"{{ workspace }}/where\"",
+        "instrument_config: {working_directory: ./repo}\nvalidations:\n  - {type: command_succeeds, command: \"test -s \
+         where\"}\n",
+    );
+    house.score("away", &text);
+    assert!(!house.work("away").exists());
+    assert_eq!(house.offer("away", json!({}))["status"], "accepted");
+    ended(&house, "away", "completed");
+    assert!(house.read("away/where").trim().ends_with("/repo"));
+}
+
+const WITH_INPUT: &str = "preconditions:\n  - {type: file_exists, path: \"{workspace}/input\"}\n";
+
+#[test]
+fn a_worktree_is_known_and_settled_when_the_preconditions_do_not_hold() {
+    let house = House::started("");
+    repository(&house, "kept");
+    let text = score("true", &format!("isolation: {{enabled: true}}\n{WITH_INPUT}"));
+    let end = play(&house, "kept", &text, "failed");
+    assert!(end["worktree_path"].as_str().is_some_and(|path| path.ends_with(".worktrees/kept")), "{end:#}");
+    wait_until("the worktree to be unlocked", || house.status("kept")["worktree_locked"] == false);
+    let listed = git(&house.work("kept"), &["worktree", "list", "--porcelain"]);
+    assert!(listed.contains(".worktrees/kept") && !listed.contains("locked"), "{listed}");
+    repository(&house, "gone");
+    let text =
+        score("true", &format!("isolation: {{enabled: true, cleanup_on_failure: true}}\n{WITH_INPUT}"));
+    play(&house, "gone", &text, "failed");
+    wait_until("the worktree to go", || worktrees(&house, "gone") == 1);
+    wait_until("the status to say so", || house.status("gone")["worktree_path"].is_null());
+}
+
+#[test]
+fn what_a_person_puts_right_is_not_archived() {
+    let house = House::started("");
+    let text = score("true", &format!("workspace_lifecycle: {{archive_on_fresh: true}}\n{WITH_INPUT}"));
+    house.score("fixed", &text);
+    fs::create_dir_all(house.work("fixed")).unwrap();
+    house.touch("fixed/old");
+    house.offer("fixed", json!({ "fresh": true }));
+    ended(&house, "fixed", "failed");
+    assert!(!house.work("fixed/old").exists(), "the old content went to the archive");
+    house.touch("fixed/input");
+    super::resume(&house, "fixed");
+    ended(&house, "fixed", "completed");
+}
+
+#[test]
+fn the_status_of_an_ended_job_says_what_became_of_its_worktree() {
+    let house = House::started("");
+    repository(&house, "told");
+    play(&house, "told", &score(COMMIT, "isolation: {enabled: true}"), "completed");
+    wait_until("the worktree to be gone from the status", || {
+        let now = house.status("told");
+        now["worktree_path"].is_null() && now["worktree_locked"] == false
+    });
+    assert_eq!(house.status("told")["worktree_branch"], "mozart/told");
+}

@@ -168,3 +168,59 @@ fn a_prompt_that_is_too_long_is_refused_before_it_costs_anything() {
     assert_eq!(end["sheets"]["1"]["error_code"], "E602", "{end:#}");
     assert!(!house.work("long/prompt-1-1").exists());
 }
+
+#[test]
+fn a_sheet_knows_what_was_skipped_above_it_and_nothing_else() {
+    let mut house = House::new("");
+    house.agent("any", "echo said\n", "");
+    house.start();
+    let text = "instrument: any\nsheet:\n  size: 1\n  total_items: 4\n  dependencies: {3: [1], 4: [3]}\n  skip_when: {1: \
+                \"True\", 2: \"True\"}\nprompt: {template: \"skipped {{ skipped_upstream }}\"}\n";
+    house.play_out("skips", text, "completed");
+    assert!(house.prompt("skips", 3, 1).contains("skipped [1]"), "{}", house.prompt("skips", 3, 1));
+    assert!(house.prompt("skips", 4, 1).contains("skipped [1]"), "{}", house.prompt("skips", 4, 1));
+    let quoting = format!("{text}cross_sheet: {{auto_capture_stdout: true, lookback_sheets: 0}}\n");
+    house.play_out("quoting", &quoting, "completed");
+    assert!(house.prompt("quoting", 4, 1).contains("skipped [1]"), "{}", house.prompt("quoting", 4, 1));
+}
+
+#[test]
+fn requirements_and_named_files_are_looked_for_where_they_are() {
+    let mut house = House::new("");
+    house.agent("any", "touch \"$MOZART_WORKSPACE/out.md\"\n", "");
+    house.start();
+    fs::create_dir_all(house.path("repo/src")).unwrap();
+    fs::write(house.path("repo/src/there.rs"), "").unwrap();
+    let text = format!(
+        "instrument: any\ninstrument_config: {{working_directory: repo}}\nsheet: {{size: 1, total_items: 1}}\n\
+         prompt: {{template: \"read src/there.rs, src/gone.rs and example.org/some/page.md\"}}\n{ONCE}\
+         validations: [{{type: file_exists, path: out.md}}]\n"
+    );
+    let end = house.play_out("away", &text, "completed");
+    let warnings = end["sheets"]["1"]["preflight_warnings"].to_string();
+    assert!(warnings.contains("names files that are not there: src/gone.rs\""), "{warnings}");
+    let prompt = fs::read_to_string(house.path("repo/prompt-1-1")).unwrap();
+    let whole = house.work("away/out.md").display().to_string();
+    assert!(prompt.contains(&whole), "{prompt}");
+}
+
+#[test]
+fn a_score_says_how_much_output_is_kept() {
+    let mut house = House::new("");
+    house.agent("long", "head -c 60000 /dev/zero | tr '\\0' x\n", "");
+    house.start();
+    let text = |bytes: u32| {
+        format!(
+            "instrument: long\ninstrument_config: {{max_output_capture_bytes: {bytes}}}\n\
+             sheet: {{size: 1, total_items: 1}}\nprompt: {{template: work}}\n"
+        )
+    };
+    for (name, bytes, kept) in [("less", 100, 100), ("more", 55_000, 55_000), ("most", 2_000_000, 60_000)] {
+        house.play_out(name, &text(bytes), "completed");
+        let status = house.call("job.status", json!({ "job_id": name, "full": true }));
+        let sheet = &status["sheets"]["1"];
+        assert_eq!(sheet["stdout_tail"].as_str().unwrap().len(), kept, "{name}");
+        let warned = sheet["preflight_warnings"].to_string().contains("max_output_capture_bytes");
+        assert_eq!(warned, name == "most", "{sheet:#}");
+    }
+}

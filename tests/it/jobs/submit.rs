@@ -240,3 +240,53 @@ fn what_validate_warns_about_is_told_to_the_client() {
     assert!(ran.status.success(), "{told}");
     assert!(told.contains("Warning: [V103] line 5: Very short timeout (30s)"), "{told}");
 }
+
+#[test]
+fn in_another_workspace_a_completed_job_runs_anew() {
+    let house = house();
+    prepare(&house, "job", &["go"]);
+    prepare(&house, "other", &["go"]);
+    house.play_out("job", TWO, "completed");
+    let link = house.path("link");
+    std::os::unix::fs::symlink(house.work("job"), &link).unwrap();
+    house.offer("job", json!({ "workspace": link }));
+    over(&house, "job", "completed");
+    assert_eq!(house.read("job/ran"), "1\n2\n", "another name of the same directory");
+    let answer = house.offer("job", json!({ "workspace": house.work("other") }));
+    let message = answer["message"].as_str().unwrap();
+    assert!(message.contains("starting from the first sheet") && message.contains("stay there"), "{answer}");
+    crate::wait::wait_until("the second run", || house.read("other/ran") == "1\n2\n");
+    over(&house, "job", "completed");
+}
+
+#[test]
+fn in_another_workspace_a_failed_job_does_not_go_on() {
+    let house = house();
+    prepare(&house, "job", &["go", "bad-2"]);
+    prepare(&house, "other", &["go"]);
+    house.play_out("job", TWO, "failed");
+    let answer = house.offer("job", json!({ "workspace": house.work("other") }));
+    assert!(answer["message"].as_str().unwrap().contains("which is failed, worked in "), "{answer}");
+    let end = over(&house, "job", "completed");
+    assert_eq!(house.read("other/ran"), "1\n2\n");
+    assert_eq!(end["sheets"]["1"]["attempts"].as_array().unwrap().len(), 1, "{end:#}");
+}
+
+#[test]
+fn a_paused_job_is_not_forgotten_for_another_workspace() {
+    let house = house();
+    prepare(&house, "other", &["go"]);
+    house.play("job", TWO);
+    house.wait_sheet("job", 1, "in_progress");
+    house.call("job.pause", json!({ "job_id": "job" }));
+    house.touch("job/go");
+    house.wait_status("job", "paused");
+    let there = json!({ "workspace": house.work("other") });
+    let refused = house.offer("job", there.clone());
+    assert_eq!(refused["reason"], "workspace", "{refused}");
+    assert!(refused["message"].as_str().unwrap().contains("mozart resume job"), "{refused}");
+    house.call("job.cancel", json!({ "job_id": "job" }));
+    house.offer("job", there);
+    over(&house, "job", "completed");
+    assert_eq!((house.read("job/ran"), house.read("other/ran")), ("1\n".into(), "1\n2\n".into()));
+}
