@@ -7,10 +7,9 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use std::fmt::Display;
 use std::ops::RangeInclusive;
 
-use super::document::find_word;
+use super::document::{descend, find_word};
 use super::hints;
 use super::issue::Issue;
 use super::value::{Key, Map};
@@ -168,8 +167,10 @@ impl<'a> At<'a> {
         Self { cx, node, path: String::new(), span: node.span }
     }
 
-    pub(super) fn child(&self, key: impl Display, node: &'a Node, span: Span) -> Self {
-        let path = if self.path.is_empty() { key.to_string() } else { format!("{}.{key}", self.path) };
+    pub(super) fn child(&self, key: &str, node: &'a Node, span: Span) -> Self {
+        let mut path = String::with_capacity(self.path.len() + 1 + key.len());
+        path.push_str(&self.path);
+        descend(&mut path, key);
         Self { cx: self.cx, node, path, span }
     }
 
@@ -403,7 +404,7 @@ impl<'a> At<'a> {
             nodes
                 .iter()
                 .enumerate()
-                .filter_map(|(index, node)| item(&self.child(index, node, node.span)))
+                .filter_map(|(index, node)| item(&self.child(&index.to_string(), node, node.span)))
                 .collect(),
         )
     }
@@ -474,7 +475,7 @@ impl<'a> At<'a> {
         let mut seen = std::collections::HashMap::new();
         let mut all = Vec::new();
         for entry in self.entries()? {
-            let at = self.child(&entry.key, &entry.value, entry.key_span);
+            let at = self.child(&entry.key.text(), &entry.value, entry.key_span);
             let number = match &entry.key {
                 Key::Int(number) => Some(*number),
                 Key::Str(text) => parse_int(text),

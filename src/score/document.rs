@@ -60,7 +60,7 @@ impl Document {
 
     /// Every text of the document with its path and the last key on the way to it.
     pub(crate) fn texts(&self, mut each: impl FnMut(&str, &str, &str)) {
-        walk(&self.root, "", "", &mut each);
+        walk(&self.root, &mut String::new(), "", &mut each);
     }
 
     /// Where a text stands inside the value at a path: `line` is the line of the value, from 1, when it is known.
@@ -136,19 +136,32 @@ fn step<'a, 'p>(node: &'a Node, path: &'p str) -> Option<(Found<'a>, &'p str)> {
     }
 }
 
-fn walk(node: &Node, path: &str, key: &str, each: &mut impl FnMut(&str, &str, &str)) {
-    let join = |step: &str| if path.is_empty() { step.to_owned() } else { format!("{path}.{step}") };
+/// Goes one step down a path; cut it to the length that is returned to go back.
+pub(super) fn descend(path: &mut String, step: &str) -> usize {
+    let before = path.len();
+    if !path.is_empty() {
+        path.push('.');
+    }
+    path.push_str(step);
+    before
+}
+
+fn walk(node: &Node, path: &mut String, key: &str, each: &mut impl FnMut(&str, &str, &str)) {
     match &node.kind {
         Kind::Str(text) => each(path, key, text),
         Kind::Seq(list) => {
             for (index, item) in list.iter().enumerate() {
-                walk(item, &join(&index.to_string()), key, each);
+                let before = descend(path, &index.to_string());
+                walk(item, path, key, each);
+                path.truncate(before);
             }
         }
         Kind::Map(entries) => {
             for entry in entries {
-                let name = entry.key.to_string();
-                walk(&entry.value, &join(&name), &name, each);
+                let name = entry.key.text();
+                let before = descend(path, &name);
+                walk(&entry.value, path, &name, each);
+                path.truncate(before);
             }
         }
         Kind::Null | Kind::Bool(_) | Kind::Int(_) | Kind::Float(_) => {}

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::decode::{At, Cx, Fields};
+use super::document::descend;
 use super::paths::resolve;
 use super::yaml::{Kind, Node};
 use super::*;
@@ -88,7 +89,7 @@ pub(super) fn decode(cx: &Cx, root: &Node, source: &Source) -> Option<Score> {
     if score.parallel.enabled && score.isolation.enabled {
         f.at.warning("schema", "parallel and isolation are both enabled: parallel sheets share one worktree");
     }
-    places("", root, 0, &mut score.places);
+    places(&mut String::new(), root, 0, &mut score.places);
     unknown_keys(f);
     Some(score)
 }
@@ -180,26 +181,25 @@ fn unknown_keys(f: &mut Fields<'_>) {
 }
 
 /// Places of the keys down to three levels, of dependencies to the items of their lists, but for prompts.
-fn places(path: &str, node: &Node, depth: usize, out: &mut BTreeMap<String, (u32, u32)>) {
-    let join = |key: &dyn std::fmt::Display| {
-        if path.is_empty() { key.to_string() } else { format!("{path}.{key}") }
-    };
+fn places(path: &mut String, node: &Node, depth: usize, out: &mut BTreeMap<String, (u32, u32)>) {
     if depth == 3 && !path.starts_with("sheet.dependencies.") || depth > 3 || path == "prompt" {
         return;
     }
     match &node.kind {
         Kind::Map(entries) => {
             for entry in entries {
-                let path = join(&entry.key);
-                places(&path, &entry.value, depth + 1, out);
-                out.insert(path, (entry.key_span.line, entry.key_span.column));
+                let before = descend(path, &entry.key.text());
+                places(path, &entry.value, depth + 1, out);
+                out.insert(path.clone(), (entry.key_span.line, entry.key_span.column));
+                path.truncate(before);
             }
         }
         Kind::Seq(list) => {
             for (index, item) in list.iter().enumerate() {
-                let path = join(&index);
-                places(&path, item, depth + 1, out);
-                out.insert(path, (item.span.line, item.span.column));
+                let before = descend(path, &index.to_string());
+                places(path, item, depth + 1, out);
+                out.insert(path.clone(), (item.span.line, item.span.column));
+                path.truncate(before);
             }
         }
         Kind::Null | Kind::Bool(_) | Kind::Int(_) | Kind::Float(_) | Kind::Str(_) => {}

@@ -3,6 +3,7 @@
 //! Maps keep the order of the document, and integer keys stay integers (`{{ table[instance] }}` needs them).
 //! Not for typed settings: those are decoded into their own types.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer};
@@ -35,6 +36,17 @@ pub enum Key {
     Int(i64),
     /// Text; other scalars become the text they are written with.
     Str(String),
+}
+
+impl Key {
+    /// As it is shown.
+    #[must_use]
+    pub fn text(&self) -> Cow<'_, str> {
+        match self {
+            Self::Int(number) => Cow::Owned(number.to_string()),
+            Self::Str(text) => Cow::Borrowed(text),
+        }
+    }
 }
 
 /// Ordered mapping.

@@ -28,15 +28,18 @@ const PATH_KEYS: [&str; 16] = [
 pub(super) fn left_to_fill_in(subject: &Subject<'_>, report: &mut Report) {
     let mut found = Vec::new();
     subject.document.texts(|path, key, text| {
+        if !PATH_KEYS.contains(&key) {
+            return;
+        }
         let angle = text.starts_with('<') && text[1..].contains('>');
         let open = text.to_ascii_uppercase().contains("[CHANGE THIS") || text.contains("/path/to/") || angle;
-        let home = text.starts_with("~/") && key != "prompt_extensions" && PATH_KEYS.contains(&key);
+        let home = text.starts_with("~/") && key != "prompt_extensions";
         if home {
             let message = format!("'{text}' begins with `~`, which is not the home directory here");
             let hint = "write the whole path, such as /home/me/..., or one relative to the score";
             found.push(Issue::warning("V216", path, message).hint(hint));
         }
-        if open && PATH_KEYS.contains(&key) && !text.contains('\n') {
+        if open && !text.contains('\n') {
             let message = format!("'{text}' looks like a placeholder that was never filled in");
             found.push(Issue::warning("V216", path, message).hint("write the path that is meant"));
         }
