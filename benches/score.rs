@@ -9,50 +9,17 @@ use mozart::plan::{self, Overrides};
 use mozart::score::{self, Score, Source};
 use mozart::template::{self, Item, Vars};
 
+#[expect(unreachable_pub, reason = "shared by benchmarks")]
+mod texts;
+
+use texts::long;
+
 fn main() {
     divan::main();
 }
 
 fn source(text: String) -> Source {
     Source { path: None, text, files: BTreeMap::new(), base: PathBuf::from("/scores") }
-}
-
-/// A score of about a thousand lines: fifty stages, a label and rules for each, a long template.
-fn long() -> String {
-    let mut text =
-        "name: long\ninstrument: cli\nsheet:\n  size: 1\n  total_items: 50\n  fan_out:\n".to_owned();
-    for stage in (2..50).step_by(4) {
-        text.push_str(&format!("    {stage}: 4\n"));
-    }
-    text.push_str("  dependencies:\n");
-    for stage in 2..=50 {
-        text.push_str(&format!("    {stage}: [{}]\n", stage - 1));
-    }
-    text.push_str("  descriptions:\n");
-    for sheet in 1..=50 {
-        text.push_str(&format!("    {sheet}: Chapter {sheet}\n"));
-    }
-    text.push_str("validations:\n");
-    for stage in 1..=50 {
-        text.push_str(&format!(
-            "  - type: content_regex\n    path: \"{{workspace}}/chapter-{stage}-{{instance}}.md\"\n    \
-             pattern: '(?i)^## part {stage}\\b'\n    condition: stage == {stage} and instance <= fan_count\n    \
-             description: Chapter {stage} has its parts\n  - type: file_exists\n    \
-             path: chapter-{stage}-{{instance}}.md\n    condition: stage == {stage}\n"
-        ));
-    }
-    text.push_str("prompt:\n  variables:\n");
-    for stage in 1..=50 {
-        text.push_str(&format!("    topic_{stage}: what chapter {stage} is about\n"));
-    }
-    text.push_str("  template: |\n");
-    for stage in 1..=50 {
-        text.push_str(&format!(
-            "    {{% if stage == {stage} %}}\n    Write about {{{{ topic_{stage} }}}}.\n    \
-             Part {{{{ instance }}}} of {{{{ fan_count }}}}.\n    {{% endif %}}\n"
-        ));
-    }
-    text
 }
 
 fn loaded(text: &str) -> Score {

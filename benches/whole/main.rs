@@ -19,6 +19,9 @@ mod program;
 mod report;
 mod sheets;
 mod submits;
+#[expect(unreachable_pub, reason = "shared by benchmarks")]
+#[path = "../texts/mod.rs"]
+mod texts;
 mod wire;
 
 use std::io::Write as _;

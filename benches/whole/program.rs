@@ -48,6 +48,16 @@ pub(crate) fn measure(plan: &Plan, report: &mut Report) -> Result<()> {
     };
     report.row(against_true("mozart --version", version, 5.0));
 
+    let scores = tempfile::tempdir()?;
+    let score = scores.path().join("long.yaml");
+    std::fs::write(&score, crate::texts::long())?;
+    let validate = spawns(count, || {
+        let mut command = Command::new(&plan.program);
+        command.arg("validate").arg(&score);
+        command
+    })?;
+    report.row(against_true("mozart validate, 1,000 lines", validate, 10.0));
+
     let mut starts = Vec::new();
     for _ in 0..plan.pick(10, 2) {
         starts.push(Conductor::start(&plan.program, "")?.start);
