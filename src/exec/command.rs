@@ -177,10 +177,14 @@ impl Execution {
         let nums: Vec<String> = self.sheets.iter().filter(changed).map(|it| it.num.to_string()).collect();
         let (shown, more) = nums.split_at(nums.len().min(MOST_SHOWN));
         let more = if more.is_empty() { String::new() } else { format!(" and {} more", more.len()) };
+        let way = if self.job.status == JobStatus::Completed {
+            "start the job with --fresh to run it again from its first sheet"
+        } else {
+            "resume with --rerun-changed to run them and what depends on them again"
+        };
         (!nums.is_empty()).then(|| {
             format!(
-                "the score has changed what completed sheets are made of, and they keep their results: {}{more}; resume \
-                 with --rerun-changed to run them and what depends on them again",
+                "the score has changed what completed sheets are made of, and they keep their results: {}{more}; {way}",
                 shown.join(", ")
             )
         })

@@ -66,10 +66,13 @@ impl Execution {
         evidence: &Arc<Evidence>,
         out: &mut Out,
     ) {
-        let whole = matches!(outcome, Outcome::Ran { passed, executed, .. } if passed >= executed)
+        let ruleless = matches!(outcome, Outcome::Ran { executed: 0, .. });
+        let whole = !ruleless
+            && matches!(outcome, Outcome::Ran { passed, executed, .. } if passed >= executed)
             || matches!(outcome, Outcome::Accepted { .. });
         let (kind, share) = match &outcome {
             _ if whole => (AttemptEnd::Completed, Some(100.0)),
+            _ if ruleless => (AttemptEnd::Failed, None),
             Outcome::Ran { passed, executed, .. } => {
                 (AttemptEnd::Partial, Some(f64::from(*passed) * 100.0 / f64::from((*executed).max(1))))
             }
@@ -81,6 +84,12 @@ impl Execution {
         self.close(now, num, active, end, evidence, out);
         // No program was started.
         self.uncount(num);
+        if ruleless {
+            let message = "no rule says what it has to leave behind, so nothing shows that it succeeded: \
+                           resume the job, or skip the sheet"
+                .to_owned();
+            self.remark(now, Some(num), message, out);
+        }
         let ledger = self.ledger(num);
         match kind {
             AttemptEnd::Completed => {

@@ -67,10 +67,12 @@ impl Execution {
         }
     }
 
-    /// `fail_fast`: after the first failure everything that does not run is skipped.
+    /// `fail_fast`: after the first failure everything that does not run is skipped, but for what a person is
+    /// asked about: its work is done, and the answer decides.
     pub(super) fn skip_rest_after_failure(&mut self, at: Wall, out: &mut Out) {
         let counts = self.index.counts;
-        if !self.spec.fail_fast || counts.failed == 0 || counts.unfinished() == counts.active {
+        if !self.spec.fail_fast || counts.failed == 0 || counts.unfinished() == counts.active + counts.fermata
+        {
             return;
         }
         let first = self
@@ -85,7 +87,7 @@ impl Execution {
         let note = format!("fail_fast after sheet {failed}");
         for at_index in 0..self.sheets.len() {
             let state = &self.sheets[at_index].state;
-            if !state.is_terminal() && state.active().is_none() {
+            if !state.is_terminal() && state.active().is_none() && !matches!(state, SheetState::Fermata(_)) {
                 self.block(SheetNo::from_index(at_index), at, &note, out);
             }
         }

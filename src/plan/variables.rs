@@ -32,12 +32,19 @@ impl Plan {
     pub fn variables(&self, score: &Score, sheet: SheetNo) -> Map {
         let mut map = self.user_variables.clone();
         let Some(sheet) = self.sheet(sheet) else { return map };
-        for name in BUILT_IN {
-            if let Some(value) = self.built_in(score, sheet, name) {
-                map.insert(name, value);
-            }
+        for (name, value) in self.built_ins(score, sheet) {
+            map.insert(name, value);
         }
         map
+    }
+
+    /// The built-in variables of a sheet.
+    pub(crate) fn built_ins(
+        &self,
+        score: &Score,
+        sheet: &SheetPlan,
+    ) -> impl Iterator<Item = (&'static str, Value)> {
+        BUILT_IN.into_iter().filter_map(|name| Some((name, self.built_in(score, sheet, name)?)))
     }
 
     pub(super) fn built_in(&self, score: &Score, sheet: &SheetPlan, name: &str) -> Option<Value> {

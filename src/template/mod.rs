@@ -7,6 +7,7 @@
 
 mod calc;
 mod compare;
+mod context;
 mod filters;
 mod json;
 mod lists;
@@ -111,7 +112,7 @@ pub fn render_each(
     let template = prepared(template)?;
     let compiled = template.compiled(strict())?;
     for vars in all {
-        each(fill(&compiled, template.text.len(), &vars));
+        each(fill(&compiled, template.text.len(), vars));
     }
     Ok(())
 }
@@ -124,12 +125,12 @@ fn strict() -> &'static Environment<'static> {
 
 fn run(template: &str, vars: &Vars, env: &Environment<'static>) -> Result<String, RenderError> {
     let template = prepared(template)?;
-    fill(&template.compiled(env)?, template.text.len(), vars)
+    fill(&template.compiled(env)?, template.text.len(), vars.clone())
 }
 
-fn fill(compiled: &Template<'_, '_>, length: usize, vars: &Vars) -> Result<String, RenderError> {
+fn fill(compiled: &Template<'_, '_>, length: usize, vars: Vars) -> Result<String, RenderError> {
     let mut out = Capped { text: Vec::with_capacity(length), full: false };
-    let result = compiled.render_captured_to(object::context(vars), &mut out).map(drop);
+    let result = compiled.render_captured_to(context::context(vars), &mut out).map(drop);
     if out.full {
         return Err(RenderError {
             message: format!("the rendered text is larger than {} MiB", MAX_OUTPUT >> 20),

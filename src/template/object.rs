@@ -7,7 +7,7 @@ use minijinja::value::{Enumerator, Kwargs, Object, ObjectRepr, Rest, Tuple, Valu
 use minijinja::{Error, ErrorKind, State, Value};
 
 use super::lists::{self, Level};
-use super::vars::{Item, Stand, Vars};
+use super::vars::{Item, Stand};
 use super::{views, work};
 
 /// A mapping that can be changed as Python's can (`d.update(x)`).
@@ -246,7 +246,7 @@ fn other_spelling(key: &Value) -> Option<Value> {
     (number.to_string() == text).then(|| Value::from(number))
 }
 
-fn value(item: &Item) -> Value {
+pub(super) fn value(item: &Item) -> Value {
     match item {
         Item::None => Value::from(()),
         Item::Bool(flag) => Value::from(*flag),
@@ -268,9 +268,4 @@ pub(super) fn mapping(entries: Vec<(Value, Value)>) -> Value {
         held.set(key, item);
     }
     Value::from_object(Mapping { held: RwLock::new(held), level: Level::default() })
-}
-
-/// All variables as the context of a template.
-pub(super) fn context(vars: &Vars) -> Value {
-    mapping(vars.iter().map(|(name, item)| (Value::from(name), value(item))).collect())
 }

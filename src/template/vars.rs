@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use indexmap::IndexMap;
+
 use super::python;
 use crate::score;
 
@@ -120,7 +122,7 @@ impl From<&serde_json::Value> for Item {
 
 /// The variables of one sheet, by name, in order.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Vars(Vec<(String, Item)>);
+pub struct Vars(IndexMap<String, Item>);
 
 impl Vars {
     /// No variables.
@@ -131,18 +133,23 @@ impl Vars {
 
     /// Sets a variable; the last value of a name wins.
     pub fn set(&mut self, name: &str, value: impl Into<Item>) -> &mut Self {
-        let value = value.into();
-        match self.0.iter_mut().find(|(known, _)| known == name) {
-            Some(slot) => slot.1 = value,
-            None => self.0.push((name.to_owned(), value)),
-        }
+        self.0.insert(name.to_owned(), value.into());
         self
     }
 
     /// The value of a variable.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Item> {
-        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value)
+        self.0.get(name)
+    }
+
+    /// Place and value of a variable.
+    pub(super) fn find(&self, name: &str) -> Option<(usize, &Item)> {
+        self.0.get_full(name).map(|(at, _, item)| (at, item))
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
     }
 
     /// All variables in order.

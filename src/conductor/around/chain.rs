@@ -389,8 +389,8 @@ impl Core {
 /// Why a chained job that has nothing to do is refused.
 pub(in crate::conductor) fn nothing_to_do(id: &JobId) -> String {
     format!(
-        "job '{id}' is completed in this workspace and would have nothing to do: set `fresh: true` for this hook, or \
-         give it a `job_workspace` of its own and another file name"
+        "job '{id}' is completed there and would have nothing to do: set `fresh: true` for this hook to run it again, \
+         or chain a score with another file name"
     )
 }
 

@@ -101,6 +101,15 @@ impl Desk {
             );
             return Err(("other_job", message));
         }
+        if workspace_given && prepared.workspace != workspace && !prepared.workspace.is_dir() {
+            let message = format!(
+                "There is no directory {}: a workspace that is given here says where the files of the completed \
+                 sheets of job '{id}' are now. They were in {}",
+                prepared.workspace.display(),
+                workspace.display()
+            );
+            return Err(("workspace", message));
+        }
         if prepared.workspace != workspace && !workspace_given {
             let message = format!(
                 "The workspace of job '{id}' is {}, and this score says {}, where the files of its completed sheets \

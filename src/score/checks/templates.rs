@@ -203,7 +203,8 @@ fn render_all(
     if planned.is_empty() {
         return Some(bodies);
     }
-    let all = planned.iter().map(|sheet| vars(subject, sheet, stand));
+    let own = own_vars(subject);
+    let all = planned.iter().map(|sheet| with_built_ins(own.clone(), subject, sheet, stand));
     template::render_each(text, all, |body| bodies.push(body)).ok()?;
     Some(bodies)
 }
@@ -253,9 +254,17 @@ pub(super) fn path_templates(subject: &Subject<'_>, report: &mut Report) {
 
 /// The variables of a sheet, with what is only known later left open.
 pub(crate) fn vars(subject: &Subject<'_>, sheet: &SheetPlan, stand: Stand) -> Vars {
-    let mut vars = Vars::new();
-    for (key, value) in subject.plan.variables(subject.score, sheet.num).iter() {
-        vars.set(&key.to_string(), Item::from(value));
+    with_built_ins(own_vars(subject), subject, sheet, stand)
+}
+
+/// The variables of the score.
+fn own_vars(subject: &Subject<'_>) -> Vars {
+    subject.plan.user_variables.iter().map(|(key, value)| (key.to_string(), Item::from(value))).collect()
+}
+
+fn with_built_ins(mut vars: Vars, subject: &Subject<'_>, sheet: &SheetPlan, stand: Stand) -> Vars {
+    for (name, value) in subject.plan.built_ins(subject.score, sheet) {
+        vars.set(name, Item::from(&value));
     }
     let before = (1..sheet.num.0).map(|num| Item::Int(num.into())).collect();
     vars.set("previous_outputs", Item::Unknown(before, stand));
