@@ -291,3 +291,36 @@ fn a_recovery_can_be_cancelled_and_keeps_the_errors() {
     assert_eq!(world.line(), "cancelled failed failed upstream_failed upstream_failed");
     assert_eq!(world.ledger(2).error.as_ref().unwrap().code, ErrorCode::E005);
 }
+
+#[test]
+fn a_recovery_takes_no_rules_for_no_success() {
+    let mut world = World::begun(spec(&[&[]]));
+    world.run(1, failure(ErrorCode::E003, false));
+    world.step(Input::Recover { from: None });
+    world.step(Input::Begin);
+    world.run(1, ran(0, 0));
+    assert_eq!(world.line(), "failed failed");
+    assert_eq!(world.ledger(1).error.as_ref().unwrap().code, ErrorCode::E003);
+    let remarks = &world.exec.job().ledger.remarks;
+    assert!(remarks.iter().any(|remark| remark.message.contains("no rule")), "{remarks:?}");
+}
+
+#[test]
+fn a_failure_ends_no_question_about_another_sheet() {
+    let mut spec = spec(&[&[], &[], &[]]);
+    spec.fail_fast = true;
+    spec.escalation = Some(Escalation { patience: None });
+    spec.max_parallel = 2;
+    let mut world = World::begun(spec);
+    world.dispatch(1);
+    world.dispatch(2);
+    world.end(1, failure(ErrorCode::E003, false));
+    world.end(2, failure(ErrorCode::E003, false));
+    let no =
+        |sheet| Input::Decide { sheet: SheetNo(sheet), decision: Decision::Fail, prompt: None, note: None };
+    world.step(no(1));
+    assert_eq!(world.line(), "paused failed fermata upstream_failed");
+    world.step(no(2));
+    world.step(Input::Begin);
+    assert_eq!(world.line(), "failed failed failed upstream_failed");
+}

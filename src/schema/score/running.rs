@@ -82,7 +82,12 @@ pub(super) const PARALLEL: &[Key] = &[
         "Run ready sheets side by side; otherwise one after the other, the lowest number first.",
     ),
     key("parallel.max_concurrent", Int(1, 20), Is("3"), "Most sheets of the job at once."),
-    key("parallel.fail_fast", Bool, Is("true"), "Start nothing new after a sheet failed for good."),
+    key(
+        "parallel.fail_fast",
+        Bool,
+        Is("true"),
+        "Start nothing new after a sheet failed for good; what runs ends by itself, and questions to people stay open.",
+    ),
     key("parallel.stagger_delay_ms", Int(0, 5000), Is("0"), "Least time between two starts."),
     key(
         "parallel.budget_partition",
