@@ -121,6 +121,7 @@ pub(super) fn register(env: &mut Environment<'_>) {
     env.add_function(rewrite::CALC, calc::calc);
     env.add_function(rewrite::COMPARE, compare::compare);
     env.add_function(rewrite::DICT, object::literal);
+    env.add_function(rewrite::LIST, lists::literal);
     env.add_function(rewrite::KEEP, lists::keep);
     env.add_filter("random", |_: &Value| -> Result<Value, Error> { Err(invalid(RANDOM)) });
     env.add_function("lipsum", |_: Rest<Value>| -> Result<Value, Error> { Err(invalid(RANDOM)) });

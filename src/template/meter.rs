@@ -3,7 +3,7 @@
 use minijinja::value::{Kwargs, Rest};
 use minijinja::{Environment, Error, ErrorKind, State, Value};
 
-use super::{compare, python, views, work};
+use super::{compare, lists, python, views, work};
 
 /// What a filter is charged for before it runs.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -57,11 +57,11 @@ where
         if let Some(text) = result.as_str() {
             work::charge_text(state, name, text.len())?;
         } else if GENERATORS.contains(&name) {
-            let items: Vec<Value> = result.try_iter()?.collect();
+            let items = result.try_iter()?.map(lists::settled).collect::<Result<Vec<_>, _>>()?;
             work::charge_items(state, items.len())?;
             return Ok(views::generator(items));
         }
-        Ok(result)
+        lists::settled(result)
     });
 }
 

@@ -86,13 +86,14 @@ impl Object for Mapping {
 
 /// `{key: value, ...}`: keys and values in turn.
 pub(super) fn literal(state: &mut State<'_, '_>, all: Rest<Value>) -> Result<Value, Error> {
-    let mut entries = Vec::with_capacity(all.len() / 2);
+    let mut held = Held::default();
+    let level = Level::default();
     for pair in all.chunks_exact(2) {
         let [key, value] = pair else { continue };
         work::charge_whole(state, key)?;
-        entries.push((usable(key)?, value.clone()));
+        held.set(usable(key)?, lists::held(state, &level, value.clone())?);
     }
-    Ok(mapping(entries))
+    Ok(Value::from_object(Mapping { held: RwLock::new(held), level }))
 }
 
 /// A key as Python takes it: no list and no mapping.

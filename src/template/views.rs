@@ -9,7 +9,7 @@ use minijinja::{Environment, Error, ErrorKind, State};
 
 use super::filters::either;
 use super::meter::{Meter, metered};
-use super::{compare, object, work};
+use super::{compare, lists, object, work};
 
 /// Most numbers of one `range`.
 const MAX_RANGE: u64 = 100_000;
@@ -55,9 +55,9 @@ fn namespaces(env: &mut Environment<'_>) {
     let own = env.globals().find(|(name, _)| *name == "namespace").map(|(_, value)| value.clone());
     let own = own.expect("the engine has namespaces");
     env.add_function("namespace", move |state: &mut State<'_, '_>, value: Option<Value>, more: Kwargs| {
-        let found = entries(value.as_ref(), &more)?;
-        for (_, item) in &found {
-            work::charge_whole(state, item)?;
+        let mut found = entries(value.as_ref(), &more)?;
+        for (_, item) in &mut found {
+            *item = lists::keep(state, item.clone())?;
         }
         own.call(state, &[object::mapping(found)])
     });
@@ -172,10 +172,10 @@ fn numbers(from: i64, to: i64, step: i64) -> Result<Value, Error> {
 
 /// `dict(mapping_or_pairs, **more)`.
 fn dict(state: &mut State<'_, '_>, value: Option<Value>, more: Kwargs) -> Result<Value, Error> {
-    let found = entries(value.as_ref(), &more)?;
-    for (key, item) in &found {
+    let mut found = entries(value.as_ref(), &more)?;
+    for (key, item) in &mut found {
         work::charge_whole(state, key)?;
-        work::charge_whole(state, item)?;
+        *item = lists::keep(state, item.clone())?;
     }
     Ok(object::mapping(found))
 }
@@ -251,7 +251,8 @@ fn groupby(
                 format!("groupby: an item has no `{attribute}`"),
             ));
         }
-        Ok(Value::from_object(Named { items: vec![key, group.get_item_by_index(1)?], print: Print::Pair }))
+        let items = lists::settled(group.get_item_by_index(1)?)?;
+        Ok(Value::from_object(Named { items: vec![key, items], print: Print::Pair }))
     };
     groups.try_iter()?.map(pair).collect::<Result<Vec<_>, Error>>().map(Value::from)
 }
