@@ -85,10 +85,6 @@ pub(super) fn register(env: &mut Environment<'_>) {
     metered(env, "safe", Meter::Spelled, builtin::safe);
     metered(env, "items", Meter::Flat, items);
     metered(env, "reverse", Meter::Flat, reverse);
-    metered(env, "select", Meter::Flat, builtin::select);
-    metered(env, "reject", Meter::Flat, builtin::reject);
-    metered(env, "selectattr", Meter::Flat, builtin::selectattr);
-    metered(env, "rejectattr", Meter::Flat, builtin::rejectattr);
     metered(env, "map", Meter::Flat, builtin::map);
     metered(env, "sum", Meter::Whole, sum);
     metered(env, "truncate", Meter::Text, truncate);
@@ -98,13 +94,14 @@ pub(super) fn register(env: &mut Environment<'_>) {
     metered(env, "replace", Meter::Spelled, replace);
     env.add_filter("default", default);
     env.add_filter("d", default);
-    env.add_filter("int", int);
-    env.add_filter("float", float);
-    env.add_filter("abs", abs);
-    env.add_filter("round", round);
-    env.add_filter("last", last);
+    metered(env, "int", Meter::Flat, int);
+    metered(env, "float", Meter::Flat, float);
+    metered(env, "abs", Meter::Flat, abs);
+    metered(env, "round", Meter::Flat, round);
+    metered(env, "first", Meter::Flat, builtin::first);
+    metered(env, "last", Meter::Flat, last);
     for name in ["length", "count"] {
-        env.add_filter(name, |value: &Value| {
+        metered(env, name, Meter::Free, |value: &Value| {
             views::no_generator("the length", value)?;
             minijinja::filters::length(value)
         });
@@ -132,6 +129,7 @@ pub(super) fn register(env: &mut Environment<'_>) {
         env.remove_filter(name);
     }
     questions::register(env);
+    questions::register_choices(env);
     env.add_function("joiner", |separator: Option<String>| {
         minijinja_contrib::globals::joiner(separator.map(Value::from))
     });
@@ -579,6 +577,21 @@ fn join(
         }
     }
     Ok(out)
+}
+
+/// What the items have under `a.b.0`; fails for one that has nothing there.
+pub(super) fn attributes(
+    what: &str,
+    items: impl IntoIterator<Item = Value>,
+    path: &str,
+) -> Result<Vec<Value>, Error> {
+    let key = Value::from(path);
+    let found: Vec<Value> =
+        items.into_iter().map(|item| attribute_of(&item, &key)).collect::<Result<_, _>>()?;
+    if found.iter().any(Value::is_undefined) {
+        return Err(Error::new(ErrorKind::UndefinedError, format!("{what}: an item has no `{path}`")));
+    }
+    Ok(found)
 }
 
 /// `a.b.0` or a number.

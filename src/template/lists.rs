@@ -140,6 +140,7 @@ pub(super) fn method(
     if name == "index" {
         let (wanted,): (Value,) = from_args(args)?;
         work::charge_whole(state, value)?;
+        work::charge_items(state, value.len().unwrap_or(0))?;
         let at = value.try_iter()?.position(|item| compare::equal(&item, &wanted));
         return at
             .map(|at| Some(at.into()))
@@ -235,6 +236,7 @@ fn changed(
             let down: Option<bool> = kwargs.get("reverse")?;
             kwargs.assert_all_used()?;
             work::charge_whole(state, value)?;
+            work::charge_items(state, length.saturating_mul(12))?;
             let mut items = list.items();
             compare::sortable("sort", &items)?;
             // Equal ones keep their order also from high to low.

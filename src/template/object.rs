@@ -120,8 +120,14 @@ pub(super) fn method(
     let Some(map) = value.downcast_object_ref::<Mapping>() else { return Ok(None) };
     if name == "copy" {
         let () = from_args(args)?;
-        work::charge_flat(state, value)?;
+        work::charge_mapping(state, map.read().entries.len())?;
         return Ok(Some(mapping(map.read().entries.clone())));
+    }
+    // The default may be undefined, and is then what comes out.
+    if let ("get", [key, default]) = (name, args) {
+        let held = map.read();
+        let found = held.find(key).or_else(|| held.find(&other_spelling(key)?));
+        return Ok(Some(found.unwrap_or_else(|| default.clone())));
     }
     if !matches!(name, "update" | "setdefault" | "pop" | "popitem" | "clear") {
         return Ok(None);
