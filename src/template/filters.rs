@@ -7,7 +7,9 @@ use minijinja::{Environment, Error, ErrorKind, State, Value};
 
 use super::meter::{Meter, metered};
 use super::questions;
-use super::{calc, compare, json, lists, methods, object, percent, python, rewrite, views, words, work};
+use super::{
+    attributes, calc, compare, json, lists, methods, object, percent, python, rewrite, views, words, work,
+};
 
 /// Why nothing random is there.
 const RANDOM: &str = "nothing random is available in scores: a sheet that is repeated must get the same prompt; \
@@ -189,7 +191,7 @@ fn sum(
     let mut total = start;
     for item in value.try_iter()? {
         let item = match &attribute {
-            Some(path) => attribute_of(&item, path)?,
+            Some(path) => attributes::of(&item, path)?,
             None => item,
         };
         total = calc::calc(state, total, Rest(vec![Value::from("+"), item]))?;
@@ -559,7 +561,7 @@ fn join(
     let mut out = String::new();
     for (position, item) in value.try_iter()?.enumerate() {
         let item = match &attribute {
-            Some(path) => attribute_of(&item, path)?,
+            Some(path) => attributes::of(&item, path)?,
             None => item,
         };
         if item.kind() == ValueKind::Undefined {
@@ -577,28 +579,4 @@ fn join(
         }
     }
     Ok(out)
-}
-
-/// What the items have under `a.b.0`; fails for one that has nothing there.
-pub(super) fn attributes(
-    what: &str,
-    items: impl IntoIterator<Item = Value>,
-    path: &str,
-) -> Result<Vec<Value>, Error> {
-    let key = Value::from(path);
-    let found: Vec<Value> =
-        items.into_iter().map(|item| attribute_of(&item, &key)).collect::<Result<_, _>>()?;
-    if found.iter().any(Value::is_undefined) {
-        return Err(Error::new(ErrorKind::UndefinedError, format!("{what}: an item has no `{path}`")));
-    }
-    Ok(found)
-}
-
-/// `a.b.0` or a number.
-pub(super) fn attribute_of(item: &Value, path: &Value) -> Result<Value, Error> {
-    let Some(text) = path.as_str() else { return item.get_item(path) };
-    text.split('.').try_fold(item.clone(), |value, part| match part.parse::<usize>() {
-        Ok(index) => value.get_item(&Value::from(index)),
-        Err(_) => value.get_attr(part),
-    })
 }

@@ -7,7 +7,7 @@ use minijinja::value::{Rest, StringInput, ValueKind, ValueOrKwargs};
 use minijinja::{Environment, Error, ErrorKind, State, Value};
 
 use super::meter::{Meter, metered};
-use super::{compare, filters};
+use super::{attributes, compare};
 
 /// Names of the tests that there are, for suggestions.
 pub(crate) const TESTS: &[&str] = &[
@@ -107,7 +107,7 @@ fn answered(what: &str, all: &Value, path: Option<&str>, test: &Option<Cow<'_, s
     }
     let Ok(items) = all.try_iter() else { return Ok(()) };
     match path {
-        Some(path) => filters::attributes(what, items, path).map(drop),
+        Some(path) => attributes::all(what, items, path).map(drop),
         None => compare::all_defined(what, &items.collect::<Vec<_>>()),
     }
 }

@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use minijinja::value::{Enumerator, Kwargs, Object, ObjectRepr, Rest, Value, from_args};
 use minijinja::{Environment, Error, ErrorKind, State};
 
-use super::filters::{attributes, either};
+use super::filters::either;
 use super::meter::{Meter, metered};
-use super::{compare, lists, object, work};
+use super::{attributes, compare, lists, object, work};
 
 /// Most numbers of one `range`.
 const MAX_RANGE: u64 = 100_000;
@@ -294,7 +294,7 @@ fn unique(
     let options = options(&[("case_sensitive", case), ("attribute", attribute)], &kwargs)?;
     let attribute: Option<Value> = options.get("attribute")?;
     match attribute.filter(|attribute| !attribute.is_none()) {
-        Some(path) => drop(attributes("unique", value.try_iter()?, &super::python::to_str(&path))?),
+        Some(path) => drop(attributes::all("unique", value.try_iter()?, &super::python::to_str(&path))?),
         None => compare::all_defined("unique", &value.try_iter()?.collect::<Vec<_>>())?,
     }
     minijinja::filters::unique(state, value, options)
@@ -329,7 +329,7 @@ fn ordered(what: &str, value: &Value, options: &Kwargs) -> Result<(), Error> {
     };
     let paths = super::python::to_str(&attribute);
     for path in paths.split(',') {
-        let keys = attributes(what, items.iter().cloned(), path.trim())?;
+        let keys = attributes::all(what, items.iter().cloned(), path.trim())?;
         compare::sortable(what, &keys)?;
     }
     Ok(())
