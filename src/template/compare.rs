@@ -23,6 +23,24 @@ pub(super) fn compare(state: &mut State<'_, '_>, first: Value, rest: Rest<Value>
     Ok(true)
 }
 
+/// Fails for an undefined value, naming its variable where it is known.
+pub(super) fn defined(state: &State<'_, '_>, value: &Value) -> Result<(), Error> {
+    if value.is_undefined() {
+        StringInput::new(state, value)?;
+    }
+    Ok(())
+}
+
+/// Fails when one of these is undefined; `what` looks at whether they are true, or at their order.
+pub(super) fn all_defined<'v>(what: &str, values: impl IntoIterator<Item = &'v Value>) -> Result<(), Error> {
+    match values.into_iter().position(Value::is_undefined) {
+        Some(at) => {
+            Err(Error::new(ErrorKind::UndefinedError, format!("{what}: item {at} of the list is undefined")))
+        }
+        None => Ok(()),
+    }
+}
+
 /// `left op right`.
 pub(super) fn one(state: &mut State<'_, '_>, left: &Value, op: &str, right: &Value) -> Result<bool, Error> {
     // In Jinja2's lenient mode an undefined value cannot be ordered either; paths of injections are more patient.

@@ -7,7 +7,9 @@ use minijinja::{Environment, Error, ErrorKind, State, Value};
 
 use super::meter::{Meter, metered};
 use super::questions;
-use super::{calc, compare, json, lists, methods, object, percent, python, rewrite, views, words, work};
+use super::{
+    attributes, calc, compare, json, lists, methods, object, percent, python, rewrite, views, words, work,
+};
 
 /// Why nothing random is there.
 const RANDOM: &str = "nothing random is available in scores: a sheet that is repeated must get the same prompt; \
@@ -85,10 +87,6 @@ pub(super) fn register(env: &mut Environment<'_>) {
     metered(env, "safe", Meter::Spelled, builtin::safe);
     metered(env, "items", Meter::Flat, items);
     metered(env, "reverse", Meter::Flat, reverse);
-    metered(env, "select", Meter::Flat, builtin::select);
-    metered(env, "reject", Meter::Flat, builtin::reject);
-    metered(env, "selectattr", Meter::Flat, builtin::selectattr);
-    metered(env, "rejectattr", Meter::Flat, builtin::rejectattr);
     metered(env, "map", Meter::Flat, builtin::map);
     metered(env, "sum", Meter::Whole, sum);
     metered(env, "truncate", Meter::Text, truncate);
@@ -98,13 +96,14 @@ pub(super) fn register(env: &mut Environment<'_>) {
     metered(env, "replace", Meter::Spelled, replace);
     env.add_filter("default", default);
     env.add_filter("d", default);
-    env.add_filter("int", int);
-    env.add_filter("float", float);
-    env.add_filter("abs", abs);
-    env.add_filter("round", round);
-    env.add_filter("last", last);
+    metered(env, "int", Meter::Flat, int);
+    metered(env, "float", Meter::Flat, float);
+    metered(env, "abs", Meter::Flat, abs);
+    metered(env, "round", Meter::Flat, round);
+    metered(env, "first", Meter::Flat, builtin::first);
+    metered(env, "last", Meter::Flat, last);
     for name in ["length", "count"] {
-        env.add_filter(name, |value: &Value| {
+        metered(env, name, Meter::Free, |value: &Value| {
             views::no_generator("the length", value)?;
             minijinja::filters::length(value)
         });
@@ -121,6 +120,7 @@ pub(super) fn register(env: &mut Environment<'_>) {
     env.add_function(rewrite::CALC, calc::calc);
     env.add_function(rewrite::COMPARE, compare::compare);
     env.add_function(rewrite::DICT, object::literal);
+    env.add_function(rewrite::LIST, lists::literal);
     env.add_function(rewrite::KEEP, lists::keep);
     env.add_filter("random", |_: &Value| -> Result<Value, Error> { Err(invalid(RANDOM)) });
     env.add_function("lipsum", |_: Rest<Value>| -> Result<Value, Error> { Err(invalid(RANDOM)) });
@@ -131,6 +131,7 @@ pub(super) fn register(env: &mut Environment<'_>) {
         env.remove_filter(name);
     }
     questions::register(env);
+    questions::register_choices(env);
     env.add_function("joiner", |separator: Option<String>| {
         minijinja_contrib::globals::joiner(separator.map(Value::from))
     });
@@ -190,7 +191,7 @@ fn sum(
     let mut total = start;
     for item in value.try_iter()? {
         let item = match &attribute {
-            Some(path) => attribute_of(&item, path)?,
+            Some(path) => attributes::of(&item, path)?,
             None => item,
         };
         total = calc::calc(state, total, Rest(vec![Value::from("+"), item]))?;
@@ -560,7 +561,7 @@ fn join(
     let mut out = String::new();
     for (position, item) in value.try_iter()?.enumerate() {
         let item = match &attribute {
-            Some(path) => attribute_of(&item, path)?,
+            Some(path) => attributes::of(&item, path)?,
             None => item,
         };
         if item.kind() == ValueKind::Undefined {
@@ -578,13 +579,4 @@ fn join(
         }
     }
     Ok(out)
-}
-
-/// `a.b.0` or a number.
-pub(super) fn attribute_of(item: &Value, path: &Value) -> Result<Value, Error> {
-    let Some(text) = path.as_str() else { return item.get_item(path) };
-    text.split('.').try_fold(item.clone(), |value, part| match part.parse::<usize>() {
-        Ok(index) => value.get_item(&Value::from(index)),
-        Err(_) => value.get_attr(part),
-    })
 }

@@ -6,7 +6,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use minijinja::value::{Enumerator, Kwargs, Object, ObjectRepr, Value, ValueKind, from_args};
+use minijinja::value::{Enumerator, Kwargs, Object, ObjectRepr, Rest, Value, ValueKind, from_args};
 use minijinja::{Error, ErrorKind, State};
 
 use super::object::Mapping;
@@ -67,9 +67,18 @@ pub(super) fn list(items: Vec<Value>) -> Value {
     Value::from_object(List { items: RwLock::new(items), level: Level::default() })
 }
 
+/// `[item, ...]`.
+pub(super) fn literal(state: &mut State<'_, '_>, all: Rest<Value>) -> Result<Value, Error> {
+    let level = Level::default();
+    let items = all.0.into_iter().map(|item| held(state, &level, item)).collect::<Result<_, _>>()?;
+    Ok(Value::from_object(List { items: RwLock::new(items), level }))
+}
+
 /// Whether Python would call it a list: no tuple, no `range`, no view of a mapping.
 pub(super) fn is_list(value: &Value) -> bool {
-    value.kind() == ValueKind::Seq && !value.is_tuple() && !views::is_named(value)
+    value.kind() == ValueKind::Seq
+        && !value.is_tuple()
+        && value.downcast_object_ref::<views::Named>().is_none()
 }
 
 /// A value that a name will hold: of bounded size, and its lists can be changed.
@@ -84,7 +93,7 @@ pub(super) fn keep(state: &mut State<'_, '_>, value: Value) -> Result<Value, Err
 }
 
 /// With lists of ours in place of the engine's, which are constant.
-fn settled(value: Value) -> Result<Value, Error> {
+pub(super) fn settled(value: Value) -> Result<Value, Error> {
     if !is_list(&value) || value.downcast_object_ref::<List>().is_some() {
         return Ok(value);
     }
@@ -131,6 +140,7 @@ pub(super) fn method(
     if name == "index" {
         let (wanted,): (Value,) = from_args(args)?;
         work::charge_whole(state, value)?;
+        work::charge_items(state, value.len().unwrap_or(0))?;
         let at = value.try_iter()?.position(|item| compare::equal(&item, &wanted));
         return at
             .map(|at| Some(at.into()))
@@ -226,6 +236,7 @@ fn changed(
             let down: Option<bool> = kwargs.get("reverse")?;
             kwargs.assert_all_used()?;
             work::charge_whole(state, value)?;
+            work::charge_items(state, length.saturating_mul(12))?;
             let mut items = list.items();
             compare::sortable("sort", &items)?;
             // Equal ones keep their order also from high to low.

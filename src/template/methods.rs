@@ -7,7 +7,7 @@ use minijinja::value::{Kwargs, Value, ValueKind, from_args};
 use minijinja::{Error, ErrorKind, State};
 
 use super::filters::either;
-use super::{MAX_OUTPUT, filters, lists, object, percent, python, slices, views, work};
+use super::{MAX_OUTPUT, compare, filters, lists, object, percent, python, slices, views, work};
 
 /// What the engine asks when a value has no method of this name.
 pub(super) fn call(
@@ -19,6 +19,13 @@ pub(super) fn call(
     if name == super::rewrite::SLICE {
         return slices::slice(state, value, args);
     }
+    let asked = match (value.kind(), name) {
+        (ValueKind::String, _) => args.len(),
+        (ValueKind::Map, "get" | "setdefault" | "pop" | "update") => 1,
+        (ValueKind::Seq, "extend" | "index" | "count" | "remove") => 1,
+        _ => 0,
+    };
+    args.iter().take(asked).try_for_each(|value| compare::defined(state, value))?;
     for value in args.iter().chain(value.as_str().is_some().then_some(value)) {
         work::charge_whole(state, value)?;
     }
@@ -113,7 +120,7 @@ fn of_text(
         }
         "expandtabs" => {
             let (width,): (Option<usize>,) = from_args(args)?;
-            expanded(text, width.unwrap_or(8).min(1000)).into()
+            expanded(text, width.unwrap_or(8).min(1000))?.into()
         }
         "splitlines" => {
             let (keep,): (Option<bool>,) = from_args(args)?;
@@ -279,13 +286,16 @@ fn large(c: char, out: &mut String) {
 }
 
 /// With tabs as spaces up to the next column.
-fn expanded(text: &str, width: usize) -> String {
+fn expanded(text: &str, width: usize) -> Result<String, Error> {
     let mut out = String::with_capacity(text.len());
     let mut column = 0;
     for c in text.chars() {
         match c {
             '\t' if width > 0 => {
                 let more = width - column % width;
+                if out.len() + more > MAX_OUTPUT {
+                    return Err(work::too_large("expandtabs"));
+                }
                 out.push_str(&" ".repeat(more));
                 column += more;
             }
@@ -300,7 +310,7 @@ fn expanded(text: &str, width: usize) -> String {
             }
         }
     }
-    out
+    Ok(out)
 }
 
 /// Lines by everything that Python takes for the end of one.

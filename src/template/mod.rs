@@ -5,6 +5,7 @@
 //! Invariants: rendering is pure and bounded (work, output, recursion); an undefined name is an error with
 //! its name and line, never an empty text; what prints, prints as Python would.
 
+mod attributes;
 mod calc;
 mod compare;
 mod context;

@@ -86,13 +86,14 @@ impl Object for Mapping {
 
 /// `{key: value, ...}`: keys and values in turn.
 pub(super) fn literal(state: &mut State<'_, '_>, all: Rest<Value>) -> Result<Value, Error> {
-    let mut entries = Vec::with_capacity(all.len() / 2);
+    let mut held = Held::default();
+    let level = Level::default();
     for pair in all.chunks_exact(2) {
         let [key, value] = pair else { continue };
         work::charge_whole(state, key)?;
-        entries.push((usable(key)?, value.clone()));
+        held.set(usable(key)?, lists::held(state, &level, value.clone())?);
     }
-    Ok(mapping(entries))
+    Ok(Value::from_object(Mapping { held: RwLock::new(held), level }))
 }
 
 /// A key as Python takes it: no list and no mapping.
@@ -119,8 +120,14 @@ pub(super) fn method(
     let Some(map) = value.downcast_object_ref::<Mapping>() else { return Ok(None) };
     if name == "copy" {
         let () = from_args(args)?;
-        work::charge_flat(state, value)?;
+        work::charge_mapping(state, map.read().entries.len())?;
         return Ok(Some(mapping(map.read().entries.clone())));
+    }
+    // The default may be undefined, and is then what comes out.
+    if let ("get", [key, default]) = (name, args) {
+        let held = map.read();
+        let found = held.find(key).or_else(|| held.find(&other_spelling(key)?));
+        return Ok(Some(found.unwrap_or_else(|| default.clone())));
     }
     if !matches!(name, "update" | "setdefault" | "pop" | "popitem" | "clear") {
         return Ok(None);

@@ -1,9 +1,13 @@
 //! The tests behind `is` that the engine lacks or has otherwise than Jinja2.
 
-use minijinja::value::{StringInput, ValueKind};
+use std::borrow::Cow;
+
+use minijinja::filters as builtin;
+use minijinja::value::{Rest, StringInput, ValueKind, ValueOrKwargs};
 use minijinja::{Environment, Error, ErrorKind, State, Value};
 
-use super::compare;
+use super::meter::{Meter, metered};
+use super::{attributes, compare};
 
 /// Names of the tests that there are, for suggestions.
 pub(crate) const TESTS: &[&str] = &[
@@ -52,6 +56,60 @@ pub(super) fn register(env: &mut Environment<'_>) {
     env.add_test("divisibleby", |value: &Value, by: i64| {
         Ok::<_, Error>(remainder(value, by, "divisibleby")? == 0.0)
     });
+}
+
+/// Registers `select` and its like: without a test they ask whether something is true, which nothing undefined answers.
+pub(super) fn register_choices(env: &mut Environment<'_>) {
+    type Name<'a> = Option<Cow<'a, str>>;
+    type More = Rest<ValueOrKwargs>;
+    metered(
+        env,
+        "select",
+        Meter::Flat,
+        |state: &mut State<'_, '_>, all: Value, test: Name<'_>, more: More| {
+            answered("select", &all, None, &test)?;
+            builtin::select(state, all, test, more)
+        },
+    );
+    metered(
+        env,
+        "reject",
+        Meter::Flat,
+        |state: &mut State<'_, '_>, all: Value, test: Name<'_>, more: More| {
+            answered("reject", &all, None, &test)?;
+            builtin::reject(state, all, test, more)
+        },
+    );
+    metered(
+        env,
+        "selectattr",
+        Meter::Flat,
+        |state: &mut State<'_, '_>, all: Value, path: Cow<'_, str>, test: Name<'_>, more: More| {
+            answered("selectattr", &all, Some(&path), &test)?;
+            builtin::selectattr(state, all, path, test, more)
+        },
+    );
+    metered(
+        env,
+        "rejectattr",
+        Meter::Flat,
+        |state: &mut State<'_, '_>, all: Value, path: Cow<'_, str>, test: Name<'_>, more: More| {
+            answered("rejectattr", &all, Some(&path), &test)?;
+            builtin::rejectattr(state, all, path, test, more)
+        },
+    );
+}
+
+/// Fails when there is no test, and an item or its attribute is undefined.
+fn answered(what: &str, all: &Value, path: Option<&str>, test: &Option<Cow<'_, str>>) -> Result<(), Error> {
+    if test.is_some() {
+        return Ok(());
+    }
+    let Ok(items) = all.try_iter() else { return Ok(()) };
+    match path {
+        Some(path) => attributes::all(what, items, path).map(drop),
+        None => compare::all_defined(what, &items.collect::<Vec<_>>()),
+    }
 }
 
 /// Tests that are comparisons, and their operators.

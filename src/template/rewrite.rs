@@ -1,7 +1,8 @@
 //! Writes operators, slices and mappings as calls before a template is compiled, because the engine's own differ from
 //! Python's, know no bounds, or make values that cannot be changed: `a + b < c` becomes
 //! `__compare(__calc(a, '+', b), '<', c)`, `x[1:]` becomes `x.__slice(1, none, none)`, `{'k': v}` becomes
-//! `__dict('k', v)`, and what `set` and `with` keep passes through `__keep`.
+//! `__dict('k', v)`, `[a, b]` becomes `__list(a, b)`, and what `set` and `with` keep passes through `__keep`. The engine
+//! makes a literal of constants once for all; a call makes a fresh value each time, which can be changed as Python's can.
 //!
 //! It follows the grammar of expressions, so the calls bind as the operators did. Lines stay where they are. A tag that it
 //! cannot read is left to the engine, which says what is wrong with it; when the engine finds nothing wrong, the tag is
@@ -16,6 +17,8 @@ pub(super) const CALC: &str = "__calc";
 pub(super) const COMPARE: &str = "__compare";
 /// The function for `{...}`: keys and values in turn.
 pub(super) const DICT: &str = "__dict";
+/// The function for `[...]`: its items.
+pub(super) const LIST: &str = "__list";
 /// The function for values that a name will hold.
 pub(super) const KEEP: &str = "__keep";
 /// The method for `[from:to:step]`.
@@ -454,17 +457,19 @@ impl<'a, 't> Reader<'a, 't> {
         }
     }
 
-    /// The values in a list, or in round brackets. Values that are not constant are kept, so that their size is known.
+    /// The values in a list, or in round brackets. What is not constant is kept or made by a call, so that its size is known.
     fn items(&mut self, close: usize, list: bool) -> Option<()> {
         let from = self.at;
         let variable = self.all[from..close].iter().any(|token| token.kind == Kind::Name);
-        let keep = variable && !self.kept && (list || self.has(close, ","));
+        let keep = variable && !self.kept && !list && self.has(close, ",");
         let before = self.kept;
-        self.kept |= keep;
+        self.kept |= keep || list;
         self.at += 1;
+        let mut count = 0;
         let outer = std::mem::replace(&mut self.end, close);
         while self.at < close {
             self.condition(true)?;
+            count += 1;
             if !self.skip(",") {
                 break;
             }
@@ -472,7 +477,10 @@ impl<'a, 't> Reader<'a, 't> {
         self.over()?;
         self.leave(outer);
         self.kept = before;
-        if keep {
+        if list && count <= MAX_ENTRIES {
+            self.swap(from, &format!("{LIST}("));
+            self.swap(close, ")");
+        } else if keep || list {
             self.around(from, &format!("{KEEP}("), ")");
         }
         Some(())

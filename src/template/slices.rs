@@ -15,6 +15,13 @@ pub(super) fn slice(state: &mut State<'_, '_>, value: &Value, args: &[Value]) ->
     }
     work::charge_flat(state, value)?;
     if let Some(text) = value.as_str() {
+        if step == 1 && text.is_ascii() {
+            let (first, behind) = bounds(text.len(), from, to, step);
+            let at = |place: i64| usize::try_from(place).unwrap_or(0);
+            return Ok(text.get(at(first)..at(behind)).unwrap_or_default().into());
+        }
+        // Its characters are taken apart.
+        work::charge(state, text.len().saturating_mul(8))?;
         let chars: Vec<char> = text.chars().collect();
         return Ok(picked(chars.len(), from, to, step).map(|at| chars[at]).collect::<String>().into());
     }

@@ -9,7 +9,7 @@ use minijinja::{Environment, Error, ErrorKind, State};
 
 use super::filters::either;
 use super::meter::{Meter, metered};
-use super::{compare, object, work};
+use super::{attributes, compare, lists, object, work};
 
 /// Most numbers of one `range`.
 const MAX_RANGE: u64 = 100_000;
@@ -54,10 +54,11 @@ pub(super) fn register(env: &mut Environment<'_>) {
 fn namespaces(env: &mut Environment<'_>) {
     let own = env.globals().find(|(name, _)| *name == "namespace").map(|(_, value)| value.clone());
     let own = own.expect("the engine has namespaces");
-    env.add_function("namespace", move |state: &mut State<'_, '_>, value: Option<Value>, more: Kwargs| {
-        let found = entries(value.as_ref(), &more)?;
-        for (_, item) in &found {
-            work::charge_whole(state, item)?;
+    env.add_function("namespace", move |state: &mut State<'_, '_>, args: Rest<Value>, more: Kwargs| {
+        let mut found = entries(only(state, &args)?, &more)?;
+        work::charge_mapping(state, found.len())?;
+        for (_, item) in &mut found {
+            *item = lists::keep(state, item.clone())?;
         }
         own.call(state, &[object::mapping(found)])
     });
@@ -171,13 +172,26 @@ fn numbers(from: i64, to: i64, step: i64) -> Result<Value, Error> {
 }
 
 /// `dict(mapping_or_pairs, **more)`.
-fn dict(state: &mut State<'_, '_>, value: Option<Value>, more: Kwargs) -> Result<Value, Error> {
-    let found = entries(value.as_ref(), &more)?;
-    for (key, item) in &found {
+fn dict(state: &mut State<'_, '_>, args: Rest<Value>, more: Kwargs) -> Result<Value, Error> {
+    let mut found = entries(only(state, &args)?, &more)?;
+    work::charge_mapping(state, found.len())?;
+    for (key, item) in &mut found {
         work::charge_whole(state, key)?;
-        work::charge_whole(state, item)?;
+        *item = lists::keep(state, item.clone())?;
     }
     Ok(object::mapping(found))
+}
+
+/// The argument of a function that takes one, or none.
+fn only<'a>(state: &State<'_, '_>, args: &'a [Value]) -> Result<Option<&'a Value>, Error> {
+    if args.len() > 1 {
+        return Err(Error::new(
+            ErrorKind::TooManyArguments,
+            "at most one mapping, or list of pairs, is taken",
+        ));
+    }
+    args.iter().try_for_each(|value| compare::defined(state, value))?;
+    Ok(args.first())
 }
 
 /// What `dict` and `update` take: a mapping or pairs, and names.
@@ -251,7 +265,8 @@ fn groupby(
                 format!("groupby: an item has no `{attribute}`"),
             ));
         }
-        Ok(Value::from_object(Named { items: vec![key, group.get_item_by_index(1)?], print: Print::Pair }))
+        let items = lists::settled(group.get_item_by_index(1)?)?;
+        Ok(Value::from_object(Named { items: vec![key, items], print: Print::Pair }))
     };
     groups.try_iter()?.map(pair).collect::<Result<Vec<_>, Error>>().map(Value::from)
 }
@@ -277,6 +292,11 @@ fn unique(
     kwargs: Kwargs,
 ) -> Result<Value, Error> {
     let options = options(&[("case_sensitive", case), ("attribute", attribute)], &kwargs)?;
+    let attribute: Option<Value> = options.get("attribute")?;
+    match attribute.filter(|attribute| !attribute.is_none()) {
+        Some(path) => drop(attributes::all("unique", value.try_iter()?, &super::python::to_str(&path))?),
+        None => compare::all_defined("unique", &value.try_iter()?.collect::<Vec<_>>())?,
+    }
     minijinja::filters::unique(state, value, options)
 }
 
@@ -301,16 +321,15 @@ fn ordered(what: &str, value: &Value, options: &Kwargs) -> Result<(), Error> {
     }
     let items: Vec<Value> = value.try_iter()?.collect();
     let Some(attribute) = attribute.filter(|attribute| !attribute.is_none()) else {
+        // One alone is not compared with anything.
+        if items.len() > 1 {
+            compare::all_defined(what, &items)?;
+        }
         return compare::sortable(what, &items);
     };
     let paths = super::python::to_str(&attribute);
     for path in paths.split(',') {
-        let path = Value::from(path.trim());
-        let keys: Vec<Value> =
-            items.iter().map(|item| super::filters::attribute_of(item, &path)).collect::<Result<_, _>>()?;
-        if keys.iter().any(Value::is_undefined) {
-            return Err(Error::new(ErrorKind::UndefinedError, format!("{what}: an item has no `{path}`")));
-        }
+        let keys = attributes::all(what, items.iter().cloned(), path.trim())?;
         compare::sortable(what, &keys)?;
     }
     Ok(())

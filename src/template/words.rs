@@ -1,11 +1,13 @@
 //! Filters over whole texts: `wordwrap`, `striptags`, `filesizeformat`, `xmlattr`, `pprint`, and `urlencode` of pairs.
 
+use std::ops::Range;
+
 use minijinja::value::{Kwargs, Rest, StringInput, Value, ValueKind};
 use minijinja::{Environment, Error, ErrorKind, State};
 
 use super::filters::{either, escaped, percent_encoded};
 use super::meter::{Meter, metered};
-use super::{object, python};
+use super::{object, python, work};
 
 /// Registers them in an environment.
 pub(super) fn register(env: &mut Environment<'_>) {
@@ -34,101 +36,158 @@ fn wordwrap(text: StringInput<'_>, args: Rest<Value>, kwargs: Kwargs) -> Result<
     if width == 0 {
         return Err(invalid("wordwrap: the width must be at least 1"));
     }
-    let lines = text.as_str().lines().map(|line| wrapped(line, width, long, hyphens).join(&between));
-    Ok(lines.collect::<Vec<_>>().join(&between))
+    let mut out = Wrapped { text: String::new(), between: &between, begun: false };
+    for line in text.as_str().lines() {
+        if !wrap(&mut out, line, width, long, hyphens)? {
+            out.line("")?;
+        }
+    }
+    Ok(out.text)
 }
 
-fn wrapped(line: &str, width: usize, long: bool, hyphens: bool) -> Vec<String> {
-    let blank = |text: &str| text.trim().is_empty();
+/// Lines that are put together, up to the largest text that there may be.
+struct Wrapped<'b> {
+    text: String,
+    between: &'b str,
+    begun: bool,
+}
+
+impl Wrapped<'_> {
+    fn line(&mut self, line: &str) -> Result<(), Error> {
+        if std::mem::replace(&mut self.begun, true) {
+            self.text.push_str(self.between);
+        }
+        self.text.push_str(line);
+        if self.text.len() > super::MAX_OUTPUT {
+            return Err(work::too_large("wordwrap"));
+        }
+        Ok(())
+    }
+}
+
+/// Whether anything of the line is left.
+fn wrap(out: &mut Wrapped<'_>, line: &str, width: usize, long: bool, hyphens: bool) -> Result<bool, Error> {
+    let blank = |chunk: &Range<usize>| line[chunk.clone()].trim().is_empty();
     // Counted no further than needed: what is left of a long word is looked at again for each line.
-    let length = |chunk: &str| chunk.chars().take(width.saturating_add(1)).count();
-    let all = chunks(line, hyphens);
-    let mut chunks: Vec<&str> = all.iter().rev().map(String::as_str).collect();
-    let mut lines: Vec<String> = Vec::new();
-    while !chunks.is_empty() {
-        if !lines.is_empty() && chunks.last().is_some_and(|chunk| blank(chunk)) {
-            chunks.pop();
-        }
-        let (mut current, mut used): (Vec<&str>, usize) = (Vec::new(), 0);
-        while let Some(chunk) = chunks.pop() {
-            let more = length(chunk);
-            if more <= width - used {
-                used += more;
-                current.push(chunk);
-                continue;
+    let length = |chunk: &Range<usize>| line[chunk.clone()].chars().take(width.saturating_add(1)).count();
+    let mut chunks = Chunks::new(line, hyphens);
+    let mut left = None;
+    let mut any = false;
+    while let Some(first) = left.take().or_else(|| chunks.next()) {
+        left = if any && blank(&first) { chunks.next() } else { Some(first) };
+        let Some(first) = &left else { break };
+        // The pieces of a line lie side by side.
+        let (mut current, mut used) = (first.start..first.start, 0);
+        let mut last: Option<Range<usize>> = None;
+        while let Some(chunk) = left.take().or_else(|| chunks.next()) {
+            let more = length(&chunk);
+            if more > width - used {
+                left = Some(chunk);
+                break;
             }
-            chunks.push(chunk);
-            break;
+            used += more;
+            current.end = chunk.end;
+            last = Some(chunk);
         }
-        if let Some(chunk) = chunks.pop_if(|chunk| length(chunk) > width) {
-            let space = width - used;
+        if let Some(chunk) = left.take_if(|chunk| length(chunk) > width) {
             if long {
-                let head = crate::util::text::head_chars(chunk, space);
+                let head = crate::util::text::head_chars(&line[chunk.clone()], width - used);
                 let at_hyphen = head.rfind('-').filter(|at| hyphens && head[..*at].contains(|c| c != '-'));
-                let end = at_hyphen.map_or(head.len(), |at| at + 1);
-                current.push(&chunk[..end]);
-                chunks.push(&chunk[end..]);
-            } else if current.is_empty() {
-                current.push(chunk);
+                let end = chunk.start + at_hyphen.map_or(head.len(), |at| at + 1);
+                current.end = end;
+                last = Some(chunk.start..end);
+                left = Some(end..chunk.end);
+            } else if last.is_none() {
+                current.end = chunk.end;
+                last = Some(chunk);
             } else {
-                chunks.push(chunk);
+                left = Some(chunk);
             }
         }
-        _ = current.pop_if(|last| blank(last));
+        if let Some(last) = last.filter(blank) {
+            current.end = last.start;
+        }
         if !current.is_empty() {
-            lines.push(current.concat());
+            out.line(&line[current])?;
+            any = true;
         }
     }
-    lines
+    Ok(any)
 }
 
-/// Words, the spaces between them, and the parts of words with hyphens.
-fn chunks(line: &str, hyphens: bool) -> Vec<String> {
-    let space = |c: char| matches!(c, '\t' | '\n' | '\x0b' | '\x0c' | '\r' | ' ');
-    let letter = |c: Option<&char>| c.is_some_and(|c| (c.is_alphanumeric() || *c == '_') && !c.is_numeric());
-    let word = |c: Option<&char>| c.is_some_and(|c| c.is_alphanumeric() || *c == '_');
-    let mark = |c: &char| word(Some(c)) || "!\"'&.,?".contains(*c);
-    let chars: Vec<char> = line.chars().collect();
-    let mut found = Vec::new();
-    let mut at = 0;
-    while at < chars.len() {
-        let from = at;
-        if space(chars[at]) {
-            while at < chars.len() && space(chars[at]) {
+/// Words, the spaces between them, and the parts of words with hyphens, as places in their line.
+struct Chunks {
+    chars: Vec<char>,
+    hyphens: bool,
+    /// The character and the byte where the next one begins.
+    at: usize,
+    byte: usize,
+}
+
+impl Chunks {
+    fn new(line: &str, hyphens: bool) -> Self {
+        Self { chars: line.chars().collect(), hyphens, at: 0, byte: 0 }
+    }
+
+    /// A dash of two or more between words stands alone.
+    fn dash(&self, at: usize) -> bool {
+        let mark = |c: char| is_word(Some(&c)) || "!\"'&.,?".contains(c);
+        if at == 0 || self.chars[at] != '-' || !mark(self.chars[at - 1]) {
+            return false;
+        }
+        let count = self.dashes(at);
+        count >= 2 && is_word(self.chars.get(at + count))
+    }
+
+    fn dashes(&self, at: usize) -> usize {
+        self.chars[at..].iter().take_while(|c| **c == '-').count()
+    }
+
+    /// A word may be cut here, because a hyphen between letters is before it.
+    fn after_hyphen(&self, from: usize, at: usize) -> bool {
+        let chars = &self.chars;
+        let letter = |c: Option<&char>| c.is_some_and(|c| is_word(Some(c)) && !c.is_numeric());
+        let behind = |n: usize| at.checked_sub(n).and_then(|at| chars.get(at));
+        chars[at - 1] == '-'
+            && at - 1 > from
+            && letter(behind(2))
+            && (letter(behind(3)) || (behind(3) == Some(&'-') && letter(behind(4))))
+            && letter(chars.get(at))
+            && (letter(chars.get(at + 1)) || (chars.get(at + 1) == Some(&'-') && letter(chars.get(at + 2))))
+    }
+}
+
+fn is_word(c: Option<&char>) -> bool {
+    c.is_some_and(|c| c.is_alphanumeric() || *c == '_')
+}
+
+impl Iterator for Chunks {
+    type Item = Range<usize>;
+
+    fn next(&mut self) -> Option<Range<usize>> {
+        let space = |c: char| matches!(c, '\t' | '\n' | '\x0b' | '\x0c' | '\r' | ' ');
+        let (from, count) = (self.at, self.chars.len());
+        let mut at = from;
+        if space(*self.chars.get(at)?) {
+            while at < count && space(self.chars[at]) {
                 at += 1;
             }
+        } else if self.hyphens && self.dash(at) {
+            at += self.dashes(at);
         } else {
-            // A dash of two or more between words stands alone.
-            let dash = |at: usize| {
-                if at == 0 || chars[at] != '-' || !mark(&chars[at - 1]) {
-                    return false;
+            at += 1;
+            while at < count && !space(self.chars[at]) {
+                if self.hyphens && (self.after_hyphen(from, at) || self.dash(at)) {
+                    break;
                 }
-                let count = chars[at..].iter().take_while(|c| **c == '-').count();
-                count >= 2 && word(chars.get(at + count))
-            };
-            if hyphens && dash(at) {
-                at += chars[at..].iter().take_while(|c| **c == '-').count();
-            } else {
                 at += 1;
-                while at < chars.len() && !space(chars[at]) {
-                    let behind = |n: usize| at.checked_sub(n).and_then(|at| chars.get(at));
-                    let after_hyphen = chars[at - 1] == '-'
-                        && at - 1 > from
-                        && letter(behind(2))
-                        && (letter(behind(3)) || (behind(3) == Some(&'-') && letter(behind(4))))
-                        && letter(chars.get(at))
-                        && (letter(chars.get(at + 1))
-                            || (chars.get(at + 1) == Some(&'-') && letter(chars.get(at + 2))));
-                    if hyphens && (after_hyphen || dash(at)) {
-                        break;
-                    }
-                    at += 1;
-                }
             }
         }
-        found.push(chars[from..at].iter().collect());
+        let start = self.byte;
+        self.at = at;
+        self.byte += self.chars[from..at].iter().map(|c| c.len_utf8()).sum::<usize>();
+        Some(start..self.byte)
     }
-    found
 }
 
 /// Without comments and tags, white space put together, the usual entities written out.

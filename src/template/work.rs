@@ -11,8 +11,12 @@ use super::views::Cycler;
 
 /// Most bytes that one rendering may touch. What is over is an error, a second or so after the start.
 const MAX_WORK: usize = 1 << 30;
-/// What one item of a list or mapping counts.
+/// What one item of a list or mapping takes in memory, at least.
 const ITEM: usize = 16;
+/// What is charged for looking at one item, in bytes that could be copied meanwhile.
+const LOOK: usize = 40;
+/// How many items take as long as one that is found or put under its key.
+const KEYED: usize = 4;
 /// Largest single value, with everything in it.
 const MAX_VALUE: usize = 32 << 20;
 /// Lists in lists. What is deeper could neither be printed nor forgotten on a small stack.
@@ -38,13 +42,20 @@ pub(super) fn charge(state: &mut State<'_, '_>, bytes: usize) -> Result<(), Erro
 
 /// Charges for `count` items.
 pub(super) fn charge_items(state: &mut State<'_, '_>, count: usize) -> Result<(), Error> {
-    charge(state, count.saturating_mul(ITEM))
+    charge(state, count.saturating_mul(LOOK))
+}
+
+/// Charges for `count` entries of a new mapping.
+pub(super) fn charge_mapping(state: &mut State<'_, '_>, count: usize) -> Result<(), Error> {
+    charge_items(state, count.saturating_mul(2 * KEYED))
 }
 
 /// Charges for the value with everything in it, once for each place where it stands. Fails for one that is too large.
 pub(super) fn charge_whole(state: &mut State<'_, '_>, value: &Value) -> Result<(), Error> {
-    let size = size(value)?;
-    charge(state, size)
+    let mut size = Size::default();
+    add(value, 0, &mut size)?;
+    charge(state, size.bytes)?;
+    charge_items(state, size.looks)
 }
 
 /// Charges for the value alone: a text by its length, a list by its count.
@@ -55,16 +66,17 @@ pub(super) fn charge_flat(state: &mut State<'_, '_>, value: &Value) -> Result<()
     }
 }
 
-/// Bytes of a value with everything in it.
-pub(super) fn size(value: &Value) -> Result<usize, Error> {
-    let mut total = 0;
-    add(value, 0, &mut total)?;
-    Ok(total)
+/// A value with everything in it.
+#[derive(Debug, Default)]
+struct Size {
+    bytes: usize,
+    looks: usize,
 }
 
-fn add(value: &Value, depth: usize, total: &mut usize) -> Result<(), Error> {
-    *total += value.as_str().map_or(ITEM, |text| ITEM + text.len());
-    if *total > MAX_VALUE {
+fn add(value: &Value, depth: usize, total: &mut Size) -> Result<(), Error> {
+    total.bytes += value.as_str().map_or(ITEM, |text| ITEM + text.len());
+    total.looks += 1;
+    if total.bytes > MAX_VALUE {
         return Err(invalid(format!("a value is larger than {} MiB with everything in it", MAX_VALUE >> 20)));
     }
     if depth > MAX_DEPTH {
@@ -76,6 +88,7 @@ fn add(value: &Value, depth: usize, total: &mut usize) -> Result<(), Error> {
     match value.kind() {
         ValueKind::Map => {
             for key in value.try_iter()? {
+                total.looks += KEYED;
                 add(&value.get_item(&key)?, depth + 1, total)?;
                 add(&key, depth + 1, total)?;
             }

@@ -222,9 +222,47 @@ fn undefined_values_fail_wherever_jinja2_fails() {
         "{{ l[7] }}",
         "{{ x.a }}",
         "{{ d.a.b.c }}",
+        "{{ x|groupby('a') }}",
+        "{{ ','.join(x) }}",
+        "{{ [1]|join(x) }}",
+        "{{ dict(x) }}",
+        "{{ x|xmlattr }}",
+        "{{ x|first }}",
+        "{{ x|float(1) }}",
+        "{{ [x]|select|list }}",
+        "{{ [d, {'a': 2}]|map(attribute='nope')|sort|list }}",
+        "{{ [x]|unique|list }}",
+        "{{ [2,1]|sort(reverse=x) }}",
+        "{{ 'a'|indent(x) }}",
+        "{{ 'a'|center(x) }}",
+        "{{ 1.5|round(x) }}",
+        "{{ 'q'|int(x) }}",
+        "{{ [1]|sum(start=x) }}",
+        "{{ [1]|map(x)|list }}",
+        "{{ [1]|select('eq', x)|list }}",
+        "{{ {}.get(x, 5) }}",
+        "{{ 'a'.strip(x) }}",
+        "{{ 'a'.split(x) }}",
+        "{{ [].extend(x) }}",
     ] {
         check_error(template, "undefined");
     }
+    check_error("{{ nope|groupby('a') }}", "`nope` is undefined");
+    for template in
+        ["{{ [d]|selectattr('x') }}", "{{ [d]|rejectattr('x') }}", "{{ [d]|unique(attribute='x') }}"]
+    {
+        check_error(template, "an item has no `x`");
+    }
+    check("{{ [d]|selectattr('nope', 'defined')|list }}{{ [1]|map('default', x)|list }}", "[][1]");
+    check(
+        "{{ {}.get('a', x) is defined }}{{ [x, 1]|select('defined')|list }}{{ 'a'|default(x) }}",
+        "False[1]a",
+    );
+    check("{{ x|d|upper }}{{ [x]|first is defined }}{{ [x]|length }}", "False1");
+    check(
+        "{{ namespace(a=x).a is defined }}{% set q = [] %}{% set _ = q.append(x) %}{{ q }}",
+        "False[Undefined]",
+    );
 }
 
 #[test]
@@ -289,6 +327,14 @@ fn values_are_bounded_wherever_they_grow() {
         ("'ab'", "ns.x.replace('a', 'aa')", "replace: the result is too large"),
         ("'ab'", "ns.x.join(ns.x)", "join: the result is too large"),
         ("range(9999)|list", "ns.x|list", "handles more than"),
+        ("range(9999)|list", "ns.x|sort", "handles more than"),
+        ("range(9999)|list", "ns.x|unique|list", "handles more than"),
+        ("'x' * 1000000", "ns.x[::-1]", "handles more than"),
+        (
+            "dict(range(999)|map('string')|batch(2)|map('list')|batch(1)|map('first'))",
+            "ns.x.copy()",
+            "handles more than",
+        ),
     ] {
         check_error(&looped(start, step), told);
     }
@@ -303,6 +349,11 @@ fn values_are_bounded_wherever_they_grow() {
     }
     for template in ["{{ [1]|batch(1000000000, 0)|list }}", "{{ [1]|slice(1000000000)|list }}"] {
         check_error(template, "too many");
+    }
+    for template in
+        ["{{ ('a' * 100000)|wordwrap(1, wrapstring='x' * 1000) }}", "{{ ('\\t' * 100000).expandtabs(1000) }}"]
+    {
+        check_error(template, ": the result is too large");
     }
     check_error("{{ 'x' * 10 ** 9 }}", "too large");
     check_error("{{ [1] * 10 ** 9 }}", "too large");

@@ -350,6 +350,55 @@ const PRINTED: &[(&str, &str)] = &[
         "2 [] 1.5e-05 False",
     ),
     ("{{ 3 is callable }} {{ 'x'|int(default=5) }} {{ '1_000'|int }} {{ 'inf'|int(3) }}", "False 5 1000 3"),
+    (
+        "{% set ns = namespace(seen=[]) %}{% set _ = ns.seen.append(1) %}{{ ns.seen }}{% set c = ns.seen %}{% set _ = c.append(9) %}{{ ns.seen }}",
+        "[1][1, 9]",
+    ),
+    (
+        "{% set d = {'a': [], 'b': num} %}{% set _ = d.a.append(1) %}{{ d }}{% set d = {1: []} %}{% set _ = d[1].append(1) %}{{ d }}{% set e = dict(a=[]) %}{% set _ = e.a.append(2) %}{{ e }}",
+        "{'a': [1], 'b': 7}{1: [1]}{'a': [2]}",
+    ),
+    (
+        "{% set rows = [{'tags': []}, {'tags': ['x']}] %}{% for r in rows %}{% set _ = r.tags.append(loop.index) %}{% endfor %}{{ rows }}",
+        "[{'tags': [1]}, {'tags': ['x', 2]}]",
+    ),
+    (
+        "{% set a, b = [], {} %}{% set c = a %}{% set _ = c.append(3) %}{% set _ = b.update(k=1) %}{{ a }}{{ b }}{{ c }}",
+        "[3]{'k': 1}[3]",
+    ),
+    (
+        "{% set t = ([], 1) %}{% set _ = t[0].append(4) %}{{ t }}{% with d = {'a': []} %}{% set _ = d.a.append(1) %}{{ d }}{% endwith %}",
+        "([4], 1){'a': [1]}",
+    ),
+    (
+        "{% macro m(x, acc=[]) %}{% set _ = acc.append(x) %}{{ acc }}{% endmacro %}{{ m(1) }}{{ m(2) }}{{ m(3, [0]) }}",
+        "[1][2][0, 3]",
+    ),
+    (
+        "{% set g = {} %}{% for k in 'aba' %}{% set e = g.setdefault(k, {'l': []}) %}{% set _ = e.l.append(loop.index) %}{% endfor %}{{ g }}",
+        "{'a': {'l': [1, 3]}, 'b': {'l': [2]}}",
+    ),
+    (
+        "{% set d = {'a': [], 'b': []} %}{% for l in d.values() %}{% set _ = l.append(loop.index) %}{% endfor %}{{ d }}",
+        "{'a': [1], 'b': [2]}",
+    ),
+    (
+        "{% set d={'c':[3,1]} %}{% set c=d.c %}{% set _=c.append(9) %}{{ d }}{{ c }}",
+        "{'c': [3, 1, 9]}[3, 1, 9]",
+    ),
+    (
+        "{% set d={'a':[1,{'b':[]}]} %}{% set x=d.a[1].b %}{% set _=x.append(5) %}{{ d }}",
+        "{'a': [1, {'b': [5]}]}",
+    ),
+    ("{% for i in [1, 2] %}{% set l = [0] %}{% set _ = l.append(i) %}{{ l }}{% endfor %}", "[0, 1][0, 2]"),
+    (
+        "{% set d = {'a': (3, 1)|list, 'b': [2, 1]|sort} %}{% set _ = d.a.append(1) %}{% set _ = d.b.append(3) %}{{ d }}{% set rows = [1, 2, 3]|batch(2)|list %}{% set _ = rows[0].append(9) %}{{ rows }}",
+        "{'a': [3, 1, 1], 'b': [1, 2, 3]}[[1, 2, 9], [3]]",
+    ),
+    (
+        "{{ 1 is in [1, 2] }}{{ [1] is sequence }}{{ [1,2,][1] }}{{ [3, 4][-1:] }}{{ [1] == [1] }}{{ [[1, []], []] }}",
+        "TrueTrue2[4]True[[1, []], []]",
+    ),
 ];
 
 /// What fails in Jinja2, and here.

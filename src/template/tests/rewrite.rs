@@ -32,7 +32,8 @@ fn slices_mappings_and_what_is_kept_become_calls() {
     check("{% set a.b = c -%}", "{% set a.b = __keep(c) -%}");
     check("{% set a, b = c, d %}", "{% set a, b = __keep((c, d)) %}");
     check("{% with a=b, c=1 %}", "{% with a=__keep(b), c=__keep(1) %}");
-    check("{{ f([[x]]) }}", "{{ f(__keep([[x]])) }}");
+    check("{{ f([[x]]) }}{{ [] }}", "{{ f(__list(__list(x))) }}{{ __list() }}");
+    check("{{ (x, [(x, 1)]) }}", "{{ __keep((x, __list((x, 1)))) }}");
     check("{% for x in 1, 2 %}", "{% for x in (1, 2) %}");
 }
 
