@@ -286,7 +286,6 @@ const IN_SHIP: &[(&str, &str, &str, &str)] = &[
     ("'%s' % port", "'%d' % port", "V217", "a number is required"),
     ("'%s' % port", "'%s %s' % port", "V217", "not enough arguments"),
     ("'%s' % port", "[port]|random", "V217", "nothing random"),
-    ("'%s' % port", "[].append(port)", "V217", "{% set x = ... %}"),
     ("make check", "rm -rf /", "V220", "{workspace}/build"),
     ("rm -rf {workspace}/build", "rm -rf /", "V220", "never run"),
     ("rm -rf {workspace}/build", "dd if=image of=/dev/sda", "V220", "never run"),
