@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use crate::classify::PatternList;
 use crate::exec::{
     BreakerPolicy, Breakpoint, Budget, Escalation, Hook, Hooks, InstrumentRef, JobSpec, RateLimitPolicy,
     RetryPolicy, SheetSpec, SkipRule,
@@ -50,6 +51,8 @@ pub(crate) struct Prepared {
     pub(crate) config_hash: Arc<str>,
     /// Profiles of all instruments and fallbacks that the plan names and that exist.
     pub(crate) profiles: BTreeMap<String, Arc<Profile>>,
+    /// `rate_limit.detection_patterns`, compiled once for all attempts.
+    pub(crate) limit_patterns: PatternList,
 }
 
 impl Prepared {
@@ -82,7 +85,19 @@ impl Prepared {
         let place = super::workspaces::real_path(&workspace);
         let digest = Sha256::digest(snapshot.source.text.as_bytes());
         let config_hash: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-        Self { snapshot, score, plan, spec, workspace, place, config_hash: config_hash.into(), profiles }
+        let own = score.rate_limit.detection_patterns.clone();
+        let limit_patterns = PatternList::new(own.unwrap_or_default());
+        Self {
+            snapshot,
+            score,
+            plan,
+            spec,
+            workspace,
+            place,
+            config_hash: config_hash.into(),
+            profiles,
+            limit_patterns,
+        }
     }
 }
 

@@ -2,19 +2,20 @@
 
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 use regex::Regex;
 
-use crate::classify::{self, ErrorCode, Judgement, SpawnError, Verdict, reset};
+use crate::classify::{self, ErrorCode, Judgement, PatternList, SpawnError, Verdict, reset};
 use crate::exec::{AttemptReport, Evidence, Failure, Outcome};
 use crate::executor;
 use crate::guard::record::{BY_IDLE, BY_TERM, BY_TIMEOUT, Exit};
 use crate::instrument::{self, Extracted};
 use crate::process;
-use crate::score::{DEFAULT_DETECTION_PATTERNS, pattern};
+use crate::score::DEFAULT_DETECTION_PATTERNS;
 use crate::time::Wall;
 use crate::util::{redact, text};
 use crate::validate::Snapshot;
@@ -253,7 +254,6 @@ impl Attempt<'_> {
         evidence: &Evidence,
         oom_killed: bool,
     ) -> Judgement {
-        let score_patterns = self.limit_patterns();
         let spawn_error = exit.spawn_error.as_ref().map(|error| SpawnError {
             call: &error.call,
             errno: error.errno,
@@ -273,20 +273,22 @@ impl Attempt<'_> {
             structured: extracted.structured,
             rate_limit_event: extracted.rate_limit_event.as_deref(),
             patterns: &self.profile.patterns,
-            score_patterns: &score_patterns,
+            score_patterns: self.limit_patterns(),
             now: &local(exit.ended),
         })
     }
 
     /// The score's own patterns; the usual ones only when neither score nor profile has any.
-    fn limit_patterns(&self) -> Vec<Regex> {
-        let usual = || DEFAULT_DETECTION_PATTERNS.iter().map(|text| (*text).to_owned()).collect();
-        let texts: Vec<String> = match &self.prepared.score.rate_limit.detection_patterns {
-            Some(own) => own.clone(),
-            None if self.profile.patterns.rate_limit.is_empty() => usual(),
-            None => Vec::new(),
-        };
-        texts.iter().filter_map(|text| pattern::compile_caseless(text).ok()).collect()
+    fn limit_patterns(&self) -> &[Regex] {
+        static USUAL: LazyLock<PatternList> = LazyLock::new(|| {
+            PatternList::new(DEFAULT_DETECTION_PATTERNS.iter().map(|text| (*text).to_owned()).collect())
+        });
+        let own = self.prepared.score.rate_limit.detection_patterns.is_some();
+        if !own && self.profile.patterns.rate_limit.is_empty() {
+            &USUAL
+        } else {
+            &self.prepared.limit_patterns
+        }
     }
 }
 
